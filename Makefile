@@ -1,0 +1,66 @@
+# The one door to the tools; continuous integration walks through it too.
+PYTHON ?= python3
+HOST ?= 127.0.0.1
+PORT ?= 8000
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes --only-binary :all:
+
+.PHONY: serve setup test check lint types floors docs format bench models lock clean
+
+serve: .venv/serve            ## serve the shipped models on http://$(HOST):$(PORT)
+	$(BIN)/logitd serve --host $(HOST) --port $(PORT)
+
+setup: .venv/serve            ## build the environment alone
+
+test: .venv/test              ## run the whole suite
+	$(BIN)/pytest
+
+check: lint types floors docs ## everything but the tests
+
+lint: .venv/check
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: .venv/check
+	$(BIN)/mypy service tests
+
+floors: .venv/check
+	$(BIN)/lint-imports
+
+docs: .venv/check
+	$(BIN)/pytest -q tests/test_docs.py
+
+format: .venv/check           ## rewrite the sources in the house format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: .venv/test             ## benchmarks, side by side with their peers
+	@echo "no benchmark has been written yet; see benchmarks/README.md"
+
+# The shipped models, byte for byte: one kernel choice for every x86-64 machine (docs/adr/0006-shipped-models.md).
+models: .venv/serve
+	$(BIN)/python model_store/rebuild.py model_store
+
+lock: .venv/check             ## write requirements/*.lock anew
+	$(BIN)/python requirements/lock.py
+
+clean:
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+
+# Stamps: a second call starts at once; a changed lock installs again.
+.venv/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "logitd needs Python 3.11 or newer; try: make PYTHON=python3.12")'
+	$(PYTHON) -m venv .venv
+
+.venv/serve: requirements/serve.lock pyproject.toml | .venv/bin/python
+	$(PIP) -r requirements/serve.lock
+	$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/test: requirements/test.lock .venv/serve
+	$(PIP) -r requirements/test.lock
+	@touch $@
+
+.venv/check: requirements/check.lock .venv/test
+	$(PIP) -r requirements/check.lock
+	@touch $@

@@ -1,0 +1,45 @@
+"""Write ``requirements/*.lock`` from ``pyproject.toml``: pinned versions and their hashes, no addresses.
+
+``serve.lock`` holds what the service runs on, and the build backend that installs it; ``test.lock`` and
+``check.lock`` add to it.  All three come from one resolution, so that a package has one version in all.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).parent
+PROJECT = HERE.parent
+HEADER = "# Written by `make lock`. Do not edit.\n"
+COMPILE = [
+    *(sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--universal", "--python-version", "3.11"),
+    *("--fork-strategy", "fewest", "--no-header", "--no-annotate", "--generate-hashes", "--upgrade"),
+]
+LOCKS = {
+    "serve": ["--group", "build"],
+    "test": ["--extra", "train", "--group", "test"],
+    "check": ["--group", "check"],
+}
+
+
+def compile_lock(sources: list[str], constraint: Path | None, target: Path) -> None:
+    pins = ["--constraint", str(constraint)] if constraint else []
+    command = [*COMPILE, "pyproject.toml", *sources, *pins, "--output-file", str(target)]
+    subprocess.run(command, cwd=PROJECT, check=True, stdout=subprocess.DEVNULL)
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        everything = Path(scratch) / "everything.lock"
+        compile_lock([word for sources in LOCKS.values() for word in sources], None, everything)
+        for name, sources in LOCKS.items():
+            target = Path(scratch) / f"{name}.lock"
+            compile_lock(sources, everything, target)
+            (HERE / f"{name}.lock").write_text(HEADER + target.read_text())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,5 @@
+"""``python -m service`` is ``logitd``."""
+
+from service.cli.main import main
+
+main()

@@ -1,0 +1,160 @@
+"""``logitd models``: what is stored, where aliases point, and moving them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from service.cli.surroundings import JsonOption, StoreOption, console, model_store, now, print_json
+from service.errors import InvalidVersion, ServiceError, quoted
+from service.serving import views
+from service.serving.control_plane import ControlPlane
+from service.store.model_store import ModelStore
+from service.store.names import LIVE, ModelRef
+
+app = typer.Typer(help="List, show, promote, roll back, verify and delete stored models.", no_args_is_help=True)
+
+RefArgument = Annotated[str, typer.Argument(metavar="NAME[/VERSION|@ALIAS]")]
+AliasOption = Annotated[str, typer.Option(help="The alias to move.")]
+ReasonOption = Annotated[str, typer.Option(help="Kept in the history.")]
+
+
+@app.command("list")
+def list_models(*, store: StoreOption = None, as_json: JsonOption = False) -> None:
+    """List the models with their versions, aliases and headline metrics."""
+    models = model_store(store)
+    lines = [views.model_line(models, name) for name in models.names()]
+    if as_json:
+        print_json(lines)
+        return
+    table = Table("model", "versions", "aliases", "accuracy", "log-loss", "on", box=None, pad_edge=False)
+    for line in lines:
+        aliases = ", ".join(f"{alias} → {version}" for alias, version in line["aliases"].items())
+        metrics = line["metrics"]
+        numbers = (
+            ("", "", "")
+            if metrics is None
+            else (f"{metrics['accuracy']:.4f}", f"{metrics['log_loss']:.4f}", f"{metrics['rows']} {metrics['on']} rows")
+        )
+        table.add_row(line["name"], ", ".join(map(str, line["versions"])), aliases, *numbers)
+    console().print(table if lines else "no model yet; next: logitd train iris --model iris")
+
+
+@app.command()
+def show(ref: RefArgument, *, store: StoreOption = None, as_json: JsonOption = False) -> None:
+    """Show one version: coefficients with standard errors, certificate, warnings, history of its aliases."""
+    models = model_store(store)
+    wanted = ModelRef.parse(ref)
+    stored = models.load(wanted.name or "", version_of(models, wanted))
+    if as_json:
+        print_json(views.version(stored))
+        return
+    print(views.summary(stored), end="")
+    for warning in stored.manifest.warnings:
+        print(f"warning: {warning}")
+    for entry in models.history(stored.manifest.name):
+        moved = f"{entry.previous or '–'} → {entry.version}"
+        print(f"{entry.at:%Y-%m-%d %H:%M:%S}  {entry.alias}: {moved}  {entry.reason}")
+
+
+@app.command()
+def promote(
+    ref: RefArgument,
+    *,
+    alias: AliasOption = LIVE,
+    reason: ReasonOption = "",
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Point an alias (live) to a version."""
+    models = model_store(store)
+    wanted = ModelRef.parse(ref)
+    name, version = wanted.name or "", version_of(models, wanted, must_be_explicit=True)
+    ControlPlane(models, clock=now).promote(name, alias, version, reason=reason)
+    told(name, alias, version, as_json=as_json)
+
+
+@app.command()
+def rollback(
+    name: Annotated[str, typer.Argument()],
+    *,
+    alias: AliasOption = LIVE,
+    reason: ReasonOption = "",
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Point an alias (live) back to the version that it pointed to before."""
+    entry = ControlPlane(model_store(store), clock=now).rollback(name, alias, reason=reason)
+    told(name, alias, entry.version, as_json=as_json)
+
+
+@app.command()
+def verify(
+    ref: Annotated[str | None, typer.Argument(metavar="[NAME[/VERSION|@ALIAS]]")] = None,
+    *,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check every byte of a version, of a model's versions, or of the whole store."""
+    models = model_store(store)
+    checked = [(f"{name}/{version}", fault(models, name, version)) for name, version in chosen(models, ref)]
+    if as_json:
+        print_json(
+            [{"version": version, "intact": problem is None, "problem": problem} for version, problem in checked]
+        )
+    else:
+        for version, problem in checked:
+            print(f"{version}: {problem or 'intact'}")
+    raise typer.Exit(6 if any(problem for _, problem in checked) else 0)
+
+
+@app.command()
+def delete(ref: RefArgument, *, store: StoreOption = None, as_json: JsonOption = False) -> None:
+    """Delete a version that no alias points to."""
+    models = model_store(store)
+    wanted = ModelRef.parse(ref)
+    name, version = wanted.name or "", version_of(models, wanted, must_be_explicit=True)
+    ControlPlane(models, clock=now).delete(name, version)
+    if as_json:
+        print_json({"deleted": f"{name}/{version}"})
+    else:
+        print(f"deleted {name}/{version}")
+
+
+def told(name: str, alias: str, version: int, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"model": name, "alias": alias, "version": version})
+    else:
+        print(f"{name}@{alias} is version {version} now")
+
+
+def version_of(models: ModelStore, ref: ModelRef, *, must_be_explicit: bool = False) -> int:
+    """The version that a reference names; raises InvalidVersion when a number is needed and none is given."""
+    if ref.version is not None:
+        return ref.version
+    if must_be_explicit:
+        raise InvalidVersion(f"name the version: {ref.name}/NUMBER")
+    aliases = models.aliases(ref.name or "")
+    alias = ref.alias or LIVE
+    if alias in aliases:
+        return aliases[alias].version
+    if ref.alias is not None:
+        raise InvalidVersion(f"model {quoted(ref.name)} has no alias {quoted(alias)}")
+    return models.versions(ref.name or "")[-1]
+
+
+def chosen(models: ModelStore, ref: str | None) -> list[tuple[str, int]]:
+    names = models.names() if ref is None else [ModelRef.parse(ref).name or ""]
+    if ref is not None and ("/" in ref or "@" in ref):
+        return [(names[0], version_of(models, ModelRef.parse(ref)))]
+    return [(name, version) for name in names for version in models.versions(name)]
+
+
+def fault(models: ModelStore, name: str, version: int) -> str | None:
+    try:
+        models.verify(name, version)
+    except ServiceError as error:
+        return error.detail
+    return None

@@ -1,0 +1,359 @@
+"""Every error of the package, one class a cause, one base a question that a caller asks.
+
+::
+
+    ServiceError
+    ├── InvalidSettings            the service cannot start like this
+    ├── Unparseable                the bytes are not what they claim to be
+    │   ├── InvalidJson · NestingTooDeep · DuplicateKey · InvalidEncoding
+    │   └── InvalidCsv · InvalidParquet · UnreadableFile
+    ├── InvalidInput               parsed, but it does not fit (also a ValueError)
+    │   ├── WrongType · WrongShape · UnknownField · InvalidParameter · InvalidName · InvalidVersion
+    │   ├── EmptyInput · RaggedRows · FeatureCount · MissingFeature · UnknownFeature · DuplicateFeature
+    │   ├── NonFinite · MissingValue · UnknownCategory · TooManyRows · TooManyFeatures · TooManyCells
+    │   └── LengthMismatch · TooFewRows · SingleClass · TooManyClasses · MixedLabelTypes
+    │       NotCategorical · InvalidWeights · Underdetermined · NumericOverflow · Diverged
+    │       TargetMissing · SeparationError · IdempotencyMismatch
+    ├── NotFound                   ModelNotFound · VersionNotFound · AliasNotFound · ProblemNotFound
+    ├── Conflict                   VersionInUse · TrainInProgress
+    ├── PreconditionFailed         the alias moved since it was read
+    ├── Forbidden                  TrainingDisabled · WritesNotAllowed · CrossSite
+    ├── Integrity                  CorruptVersion · NewerFormat
+    └── Unavailable                NoLiveModel · TrainerBusy · TrainFailed · OutOfMemory
+                                   StoreUnavailable · StoreFull · TrainTimeout · Draining
+
+The module knows no HTTP: the web floor maps classes to statuses, the command line to exit codes.  A class's
+docstring is what ``/problems/<slug>`` shows: its meaning, and what to do about it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+MAX_ERRORS = 10
+MAX_NAME_LENGTH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One place that is wrong: a JSON pointer (RFC 6901), a stable code, and a sentence without the value sent."""
+
+    pointer: str
+    code: str
+    detail: str
+
+
+def quoted(name: object) -> str:
+    """A name from outside, safe to print: ASCII, escaped, cut to 64 characters, in quotes."""
+    text = ascii(str(name))
+    return text if len(text) <= MAX_NAME_LENGTH + 2 else text[: MAX_NAME_LENGTH + 1] + "…'"
+
+
+class ServiceError(Exception):
+    """Something that the caller can act on.
+
+    detail: what is wrong, where, and what was expected; never the value that was sent.
+    pointer: JSON pointer of the place, where there is one; it becomes the only entry of ``errors``.
+    errors: several places, at most ten.
+    hint: what to do about it, or the nearest name.
+    """
+
+    slug: ClassVar[str] = "service-error"
+
+    def __init_subclass__(cls) -> None:
+        name = cls.__name__.removesuffix("Error")
+        cls.slug = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name).lower()
+
+    def __init__(
+        self, detail: str, *, pointer: str | None = None, errors: tuple[FieldError, ...] = (), hint: str | None = None
+    ) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.hint = hint
+        here = () if pointer is None else (FieldError(pointer, self.slug, detail),)
+        self.errors = (errors or here)[:MAX_ERRORS]
+
+    @classmethod
+    def title(cls) -> str:
+        words = cls.slug.replace("-", " ").capitalize()
+        return words.replace("json", "JSON").replace("csv", "CSV")
+
+
+def all_errors(base: type[ServiceError] = ServiceError) -> Iterator[type[ServiceError]]:
+    """The tree below ``base`` and ``base`` itself, parents first."""
+    yield base
+    for child in base.__subclasses__():
+        yield from all_errors(child)
+
+
+class InvalidSettings(ServiceError):
+    """A setting is unknown or has a value that it cannot have.  ``logitd config`` lists the settings."""
+
+
+class Unparseable(ServiceError):
+    """The bytes could not be read as the format that they were sent as."""
+
+
+class InvalidJson(Unparseable):
+    """The body is not JSON (RFC 8259) in UTF-8 without a byte order mark.  The detail names the byte offset."""
+
+
+class NestingTooDeep(Unparseable):
+    """JSON may be nested 16 levels deep; no request of this service needs more than four."""
+
+
+class DuplicateKey(Unparseable):
+    """A JSON object names the same key twice, so it is not clear which value was meant."""
+
+
+class InvalidEncoding(Unparseable):
+    """The content coding (gzip) could not be undone: truncated, corrupt, or not compressed at all."""
+
+
+class InvalidCsv(Unparseable):
+    """The text is not CSV (RFC 4180, UTF-8, comma).  The detail names the line."""
+
+
+class InvalidParquet(Unparseable):
+    """The file is not a readable Parquet file, or a column has a type that is neither number nor text."""
+
+
+class UnreadableFile(Unparseable):
+    """The file is missing, is a directory, or may not be read."""
+
+
+class InvalidInput(ServiceError, ValueError):
+    """The request was understood, but its content does not fit what is expected here."""
+
+
+class WrongType(InvalidInput):
+    """A value has another JSON type than expected: numeric columns take numbers, text columns take strings."""
+
+
+class WrongShape(InvalidInput):
+    """The rows are not a list of rows.  One row is ``[[1, 2, 3]]``, with two pairs of brackets."""
+
+
+class UnknownField(InvalidInput):
+    """The body has a key that means nothing here.  Check its spelling."""
+
+
+class InvalidParameter(InvalidInput):
+    """An option or query parameter has a value outside its range.  The detail names the range."""
+
+
+class InvalidName(InvalidInput):
+    """A model or alias name must be 1 to 64 lower-case letters, digits, dots, dashes or underscores."""
+
+
+class InvalidVersion(InvalidInput):
+    """A version is a whole number from 1, written without sign or leading zero."""
+
+
+class EmptyInput(InvalidInput):
+    """There are no rows.  Send at least one."""
+
+
+class RaggedRows(InvalidInput):
+    """The rows have different lengths."""
+
+
+class FeatureCount(InvalidInput):
+    """The rows have another number of cells than the model has columns."""
+
+
+class MissingFeature(InvalidInput):
+    """A record lacks a column of the model.  A missing value is written as ``null``."""
+
+
+class UnknownFeature(InvalidInput):
+    """A record has a column that the model does not know."""
+
+
+class DuplicateFeature(InvalidInput):
+    """Two columns have the same name."""
+
+
+class NonFinite(InvalidInput):
+    """A number is infinite or too large for a 64-bit float."""
+
+
+class MissingValue(InvalidInput):
+    """A cell is missing, and the model rejects missing cells.  Fill it, or train with ``missing: "impute"``."""
+
+
+class UnknownCategory(InvalidInput):
+    """A text cell holds a category that was not in the training data.  The model's schema lists the known ones."""
+
+
+class TooManyRows(InvalidInput):
+    """There are more rows than one request may have.  Send several requests."""
+
+
+class TooManyFeatures(InvalidInput):
+    """There are more columns than the service accepts."""
+
+
+class TooManyCells(InvalidInput):
+    """Rows times columns exceed the limit.  Train offline with ``logitd train`` instead."""
+
+
+class LengthMismatch(InvalidInput):
+    """Targets or weights are not as many as the rows."""
+
+
+class TooFewRows(InvalidInput):
+    """There are too few rows to fit anything."""
+
+
+class SingleClass(InvalidInput):
+    """The target holds a single class; a classifier needs at least two."""
+
+
+class TooManyClasses(InvalidInput):
+    """The target holds more classes than can be fitted.  Is it an identifier?"""
+
+
+class MixedLabelTypes(InvalidInput):
+    """The labels mix types, such as numbers and strings.  Use one type for all."""
+
+
+class NotCategorical(InvalidInput):
+    """The labels are continuous numbers or not labels at all.  Classification needs whole numbers, strings or booleans."""
+
+
+class InvalidWeights(InvalidInput):
+    """Sample or class weights must be finite, not negative, and not all zero."""
+
+
+class Underdetermined(InvalidInput):
+    """There are fewer rows than columns and no penalty, so no unique finite optimum exists.  Use a finite C."""
+
+
+class NumericOverflow(InvalidInput):
+    """The numbers are so large or so small that the fit would overflow 64-bit floats.  Rescale the columns."""
+
+
+class Diverged(InvalidInput):
+    """Gradient descent overflowed: the learning rate is too large for these columns.  Lower it, or leave it out."""
+
+
+class TargetMissing(InvalidInput):
+    """There is no target column of this name."""
+
+
+class SeparationError(InvalidInput):
+    """No finite optimum was found: without a penalty, separable classes push the coefficients to infinity.
+
+    Use a finite C, or remove the column that gives the answer away.
+    """
+
+
+class IdempotencyMismatch(InvalidInput):
+    """The same Idempotency-Key was used before with another body.  Use a new key for a new request."""
+
+
+class NotFound(ServiceError):
+    """There is nothing of this name."""
+
+
+class ModelNotFound(NotFound):
+    """There is no model of this name in the store.  ``GET /models`` lists them."""
+
+
+class VersionNotFound(NotFound):
+    """The model has no such version.  ``GET /models/<name>`` lists its versions."""
+
+
+class AliasNotFound(NotFound):
+    """The model has no such alias.  ``GET /models/<name>`` lists its aliases."""
+
+
+class ProblemNotFound(NotFound):
+    """There is no such problem type."""
+
+
+class Conflict(ServiceError):
+    """The request conflicts with the present state."""
+
+
+class VersionInUse(Conflict):
+    """An alias points to this version.  Move the alias first."""
+
+
+class TrainInProgress(Conflict):
+    """This model is being trained at this moment.  Wait for it to end."""
+
+
+class PreconditionFailed(ServiceError):
+    """The alias changed since it was read (If-Match).  Read it again and decide anew."""
+
+
+class Forbidden(ServiceError):
+    """This is not allowed here."""
+
+
+class TrainingDisabled(Forbidden):
+    """Training is switched off by ``LOGITD_TRAIN=off``, or the store is read-only."""
+
+
+class WritesNotAllowed(Forbidden):
+    """The service listens beyond this machine without keys, so it only predicts.
+
+    Bind it to 127.0.0.1, or set ``LOGITD_TRUST_NETWORK=on`` on a network where everyone may write.
+    """
+
+
+class CrossSite(Forbidden):
+    """A browser sent this from another site.  Such requests are refused."""
+
+
+class Integrity(ServiceError):
+    """A stored version is not what was published."""
+
+
+class CorruptVersion(Integrity):
+    """A file of this version is missing, damaged or forged.  ``logitd models verify`` says which."""
+
+
+class NewerFormat(Integrity):
+    """This version was written by a newer release of logitd.  Upgrade to read it."""
+
+
+class Unavailable(ServiceError):
+    """Not now; a later try may succeed."""
+
+
+class NoLiveModel(Unavailable):
+    """The model has no intact version at its alias ``live``.  Promote one, or train one."""
+
+
+class TrainerBusy(Unavailable):
+    """Another model is being trained, and one training runs at a time."""
+
+
+class TrainFailed(Unavailable):
+    """The training process ended without a result.  The live model is not affected."""
+
+
+class OutOfMemory(Unavailable):
+    """Training needed more memory than it may have.  The live model is not affected."""
+
+
+class TrainTimeout(Unavailable):
+    """Training took longer than it may and was stopped.  Train offline with ``logitd train``."""
+
+
+class StoreUnavailable(Unavailable):
+    """The model store cannot be read or written.  The live model keeps answering."""
+
+
+class StoreFull(Unavailable):
+    """The disk of the model store is full.  Nothing was published; the live model keeps answering."""
+
+
+class Draining(Unavailable):
+    """The service is shutting down.  Send the request to another instance."""

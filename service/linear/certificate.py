@@ -1,0 +1,179 @@
+"""The proof that comes with a fit: how far its objective can be from the optimum, at most.
+
+Two bounds, of which the smaller is quoted:
+
+(B) any λ ≥ 0.  With H the Hessian at w, ν² = gᵀH⁻¹g, R² = max_i x_iᵀH⁻¹x_i and u = Rν: if u < 1, a finite minimiser
+    exists and P - P* ≤ [u + (1 - u) log(1 - u)] / R².  The third derivative of the log-loss along a direction d is at
+    most |xᵀd| times the second (the range of xᵀd over classes for softmax), so that along d the objective grows at
+    least like gᵀd + ‖d‖²_H (e^-r + r - 1) / r² with r = R‖d‖_H; the bound is minus the minimum of that.
+    It tends to ν²/2, the truth, as w tends to the optimum.
+    Cf. F. Bach, Self-concordant analysis for logistic regression, EJS 4, 2010.
+
+(A) λ > 0 for every column and the intercept optimal: P is λ-strongly convex in the coefficients once the intercept is
+    minimised out, so that P - P* ≤ Σ g_j² / (2 λ_j).  Where the intercept is not optimal, it is moved there first, and
+    what that gains is added.
+
+Both take the rounding of the gradient into account.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from service.linear.factor import EPS, Factor, factorise
+from service.linear.objective import Matrix, Objective, Rows, Vector
+
+Separation: TypeAlias = Literal["none", "quasi", "complete", "undecided"]
+
+# u < 1 proves that a finite optimum exists; so close to 1 rounding could feign it.
+LARGEST_TRUSTED_U = 0.9
+# Columns that agree to ten digits count as the same: what is left of their difference is rounding of the data.
+DEPENDENT = 1e-10
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What is proved of a fit.
+
+    objective: P at the fit, Σ weight · loss + ½ λ ‖coef‖².  gap_bound: P - P* is at most this, inf when nothing is
+    known.  gap_relative: gap_bound / objective.  status: why the solver stopped.  rank: linearly independent columns,
+    the intercept counted.  separation: of the classes by a hyperplane; "none" and "complete" are proved, "undecided"
+    is said of everything else.  witness: for "complete", coefficients (the intercept last) that have every row on its
+    right side.  solver and reason: which method ran, and why.  passes: times that it read all rows.
+    """
+
+    objective: float
+    gap_bound: float
+    gap_relative: float
+    status: str
+    rank: int
+    separation: Separation
+    witness: Vector | None
+    solver: str
+    reason: str
+    passes: int
+
+
+def gap_bound(objective: Objective, w: Vector, gradient: Vector, factor: Factor) -> float:
+    """Bound (B) on P(w) - P*, from the gradient at w and a factor of the inverse Hessian there; inf if u is not < 1.
+
+    Costs one product of the rows with the factor and one pass for the rounding of the gradient.  Directions that the
+    factor leaves out must be those that change no row: all they can gain is the penalty itself.  Where rows have lost
+    their curvature to underflow or rounding there are more of them, and nothing is known.
+    """
+    # Moving all classes alike changes the penalty only: that gain is told apart, for the gauge would hide it.
+    moved = w - objective.centred(w)
+    left_out = 0.5 * float((objective.l2_params * moved) @ moved)
+    gradient = gradient - objective.l2_params * moved
+    if factor.rank < objective.n_params:
+        if factor.rank < _curved_directions(objective):
+            return math.inf
+        left_out += 0.5 * float((objective.l2_params * w) @ w)
+    rounding = np.abs(factor.F.T) @ objective.gradient_rounding(w)
+    newton_decrement = float(np.linalg.norm(np.abs(factor.F.T @ gradient) + rounding)) * factor.slack
+    with np.errstate(over="ignore"):
+        leverage = math.sqrt(objective.largest_leverage(factor.F)) * factor.slack
+    return _bound(newton_decrement, leverage) + left_out
+
+
+def _curved_directions(objective: Objective) -> int:
+    """Directions of the parameters that change some row; of softmax also those of the gauge."""
+    rows = objective.rows
+    n_logits = objective.n_params // rows.width
+    return design_rank(rows) if n_logits == 1 else (n_logits - 1) * design_rank(rows) + rows.width
+
+
+def _bound(newton_decrement: float, leverage: float) -> float:
+    u = leverage * newton_decrement
+    if not u < LARGEST_TRUSTED_U:
+        return math.inf
+    if u < 1e-2:
+        # The closed form cancels here; u + (1 - u) log(1 - u) = Σ_{k ≥ 2} u^k / (k (k - 1)) ≤ u²/2 (1 + u).
+        return 0.5 * newton_decrement**2 * (1.0 + u)
+    return (u + (1.0 - u) * math.log1p(-u)) / leverage**2
+
+
+def ridge_gap_bound(objective: Objective, w: Vector) -> float:
+    """Bound (A) on P(w) - P*; inf where a column is not penalised.
+
+    Costs one Hessian and some passes without products with X.
+    """
+    penalty = objective.l2_params
+    inner, intercept = objective.intercept_only(w)
+    if np.count_nonzero(penalty) + len(intercept) < len(w):
+        return math.inf
+    best_w = w.copy()
+    left_over = 0.0
+    if len(intercept):
+        best, left_over = _best_intercept(inner, intercept)
+        best_w[penalty == 0] = best
+    value = objective.value_at(objective.raw_prediction(w), w)
+    best_value, gradient, hessian = objective.value_gradient_hessian(best_w)
+    rounding = objective.gradient_rounding(best_w)
+    strong_convexity = _strong_convexity(np.abs(gradient) + rounding, hessian, penalty)
+    # The rounding of η moves P by |residual| · |change of η|, which is what gradient_rounding sums up.
+    wobble = (rounding @ np.abs(best_w)) + (objective.gradient_rounding(w) @ np.abs(w))
+    wobble += 64 * EPS * (abs(value) + abs(best_value))
+    return max(value - best_value, 0.0) + left_over + strong_convexity + float(wobble)
+
+
+def _strong_convexity(size: Vector, hessian: Matrix, penalty: Vector) -> float:
+    """Σ g_j² / (2 λ_j) from |g| ≤ size, with g taken to where the intercepts' own gradient is 0 exactly."""
+    free = penalty == 0
+    coupling = factorise(hessian[free][:, free]).solve(hessian[free][:, ~free])
+    at_best = size[~free] + np.abs(coupling).T @ size[free]
+    return float(np.sum(at_best**2 / (2.0 * penalty[~free])))
+
+
+def _best_intercept(inner: Objective, intercept: Vector) -> tuple[Vector, float]:
+    """The intercepts that minimise the loss with the coefficients held, and the bound on what is left to gain."""
+    for _ in range(100):
+        _, gradient, hessian = inner.value_gradient_hessian(intercept)
+        factor = factorise(hessian)
+        step = -factor.solve(gradient)
+        u = inner.largest_change(inner.raw_prediction(step))
+        intercept = intercept + damping(u) * step
+        if u < 1e-10:
+            break
+    _, gradient, hessian = inner.value_gradient_hessian(intercept)
+    return intercept, gap_bound(inner, intercept, gradient, factorise(hessian))
+
+
+def damping(u: float) -> float:
+    """log(1 + u) / u: the step length along a Newton direction that always decreases the log-loss.
+
+    u is the largest change of a logit (of the range over classes) that the full step makes.  Along the direction the
+    curvature grows at most like e^{ut}, so that P falls by at least δ² (t - (e^{ut} - 1 - ut) / u²), largest there.
+    """
+    return math.log1p(u) / u if u > 1e-8 else 1.0
+
+
+def design_rank(rows: Rows) -> int:
+    """Linearly independent columns of (X, 1), to ten digits and whatever their units."""
+    unit = np.append(np.abs(rows.X).max(axis=0, initial=0.0), np.ones(rows.width - rows.X.shape[1]))
+    unit[unit == 0] = 1.0
+    gram = np.zeros((rows.width, rows.width))
+    for block in rows.blocks():
+        scaled = rows.augmented(block) / unit
+        gram += scaled.T @ scaled
+    # Squaring loses half the digits: full rank is certain here, a deficit is not.
+    if factorise(gram).rank == rows.width:
+        return rows.width
+    return _rank_by_orthogonal_factor(rows, unit)
+
+
+def _rank_by_orthogonal_factor(rows: Rows, unit: Vector) -> int:
+    """The singular values of R in (X, 1) = QR, which keeps all digits."""
+    R = np.zeros((0, rows.width))
+    # So high a block spends most of its work on its own rows, not on R.
+    height = max(256, 4 * rows.width)
+    for start in range(0, rows.n_rows, height):
+        stacked = np.vstack([R, rows.augmented(slice(start, start + height)) / unit])
+        R = np.asarray(np.linalg.qr(stacked, mode="r"), dtype=np.float64)
+    norms = np.linalg.norm(R, axis=0)
+    values = np.linalg.svd(R / np.where(norms > 0, norms, 1.0), compute_uv=False)
+    return int((values > DEPENDENT * values[0]).sum())

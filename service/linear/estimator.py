@@ -1,0 +1,347 @@
+"""``LogisticRegression``: hyper-parameters, checks, and the walk from rows to certified coefficients."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from typing import Any, Self
+
+import numpy as np
+
+from service.errors import InvalidParameter, NumericOverflow, SeparationError
+from service.linear import checks, interop
+from service.linear.certificate import Certificate, Separation, design_rank
+from service.linear.checks import Labels, Matrix, Vector
+from service.linear.inference import observed_covariance, standard_errors
+from service.linear.link import log_sigmoid, log_softmax, sigmoid, softmax
+from service.linear.objective import Index, Objective, Rows
+from service.linear.objective_binary import BinaryObjective
+from service.linear.objective_softmax import SoftmaxObjective
+from service.linear.scaling import Scaling
+from service.linear.solver import Solution, Solver, Status
+from service.linear.solvers import SOLVER_NAMES, GradientDescent, Newton
+
+# The Hessian of so many parameters takes 800 MB.
+MAX_NEWTON_PARAMS = 10_000
+# 1 / C must be a double.
+SMALLEST_C = 1e-300
+
+
+class LogisticRegression:
+    """Logistic regression for two classes (sigmoid) or more (softmax), with a certified optimum.
+
+        minimise  Σ sᵢ lossᵢ + ‖coef‖² / (2C)        the intercept is not penalised
+
+    C: inverse strength of the L2 penalty, as in scikit-learn; ``math.inf`` for none.  l1_ratio: 0.0 (L2 only).
+    fit_intercept: whether the logit has a constant.  class_weight: None, "balanced", or label → weight.
+    solver: "auto", "newton" (certified optimum) or "gradient-descent" (plain; what its budget reaches).
+    tol: the certified gap relative to the objective at which to stop.  max_iter: None for the solver's own default.
+    learning_rate: of gradient descent on the mean loss; None for the safe step.  warm_start: start from the last fit.
+    covariance: None or "observed" for ``covariance_`` and ``standard_errors_``.
+
+    After ``fit``: ``coef_`` (1 or K, p), ``intercept_`` (1 or K,), ``classes_`` (K,), ``n_iter_`` (1,),
+    ``n_features_in_``, ``feature_names_in_`` (from a data frame), ``loss_curve_`` (mean objective along the way),
+    ``certificate_`` (see ``Certificate``), ``covariance_`` (q, q) and ``standard_errors_`` ((p+1,) or (K, p+1)):
+    columns first, intercept last.
+    """
+
+    def __init__(
+        self,
+        C: float = 1.0,
+        l1_ratio: float = 0.0,
+        fit_intercept: bool = True,  # noqa: FBT001, FBT002 — scikit-learn's signature
+        class_weight: Any = None,
+        solver: str = "auto",
+        tol: float = 1e-10,
+        max_iter: int | None = None,
+        learning_rate: float | None = None,
+        warm_start: bool = False,  # noqa: FBT001, FBT002 — scikit-learn's signature
+        covariance: str | None = None,
+    ) -> None:
+        self.C = C
+        self.l1_ratio = l1_ratio
+        self.fit_intercept = fit_intercept
+        self.class_weight = class_weight
+        self.solver = solver
+        self.tol = tol
+        self.max_iter = max_iter
+        self.learning_rate = learning_rate
+        self.warm_start = warm_start
+        self.covariance = covariance
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Fit to rows X (n, p) and labels y (n,), weighted by sample_weight (n,), weight 2 meaning the row twice.
+
+        Raises InvalidInput (a ValueError) subclasses for data or parameters that cannot be fitted, SeparationError
+        when no finite optimum was found for C = inf by a solver that promises the optimum, Diverged.  Warns
+        ConvergenceWarning when the budget was spent before the optimum was certified.
+        """
+        self._check_parameters()
+        names = checks.feature_names(X)
+        matrix = checks.as_matrix(X)
+        labels = checks.as_labels(y, len(matrix))
+        weights = checks.as_weights(sample_weight, len(matrix))
+        # A row of weight 0 is a row that is not there, its label included.
+        kept = weights > 0
+        classes, index = np.unique(labels[kept], return_inverse=True)
+        checks.check_classes(classes)
+        weights = checks.with_class_weight(weights[kept], index, classes, self.class_weight)
+        start = self._warm_parameters(matrix.shape[1], classes) if self.warm_start else None
+        self._forget()
+        self.n_features_in_ = matrix.shape[1]
+        if names is not None:
+            self.feature_names_in_ = names
+        self.classes_ = classes
+        self._fit(matrix[kept], index, weights, start)
+        return self
+
+    def _forget(self) -> None:
+        """Drop the last fit, so that a fit that fails leaves no half of it behind."""
+        for name in [name for name in vars(self) if name.endswith("_")]:
+            delattr(self, name)
+
+    def _fit(self, matrix: Matrix, index: Index, weights: Vector, start: Matrix | None) -> None:
+        solver, reason = self._choose_solver(matrix.shape[1])
+        scaling = Scaling.identity(matrix.shape[1])
+        if isinstance(solver, Newton):
+            scaling = self._conditioning(matrix)
+        with np.errstate(over="ignore"):
+            scaled = scaling.apply(matrix)
+        checks.check_range(scaled)
+        objective = self._objective(scaled, index, weights, scaling)
+        solution = solver.minimise(objective, self._start(objective, scaling, start))
+        certificate = self._certify(objective, solution, scaling, solver, reason)
+        if solution.status is Status.NO_FINITE_OPTIMUM and solver.promises_optimum:
+            raise SeparationError(
+                f"no finite optimum was found (separation: {certificate.separation}): without a penalty the coefficients "
+                "of separated classes, or of columns that are nearly equal, grow for ever; use a finite C, or remove "
+                "the column that gives the answer away or repeats another"
+            )
+        self._keep(objective, solution, scaling)
+        self.certificate_ = certificate
+        if solution.status is Status.BUDGET_SPENT:
+            interop.warn_not_converged(
+                f"{solver.name} stopped after max_iter={solution.n_iter} steps before the optimum was certified "
+                f"(gap bound {solution.gap_bound:.3g}); raise max_iter, scale the columns, or use solver='newton'"
+            )
+
+    def _conditioning(self, matrix: Matrix) -> Scaling:
+        """Zero mean and unit spread for Newton's arithmetic; the penalty is adapted, so that the optimum is the same."""
+        scaling = Scaling.standard(matrix)
+        # Beyond this, λ / scale² and the columns themselves would leave the range of doubles.
+        scale = np.clip(scaling.scale, 1e-140 * max(1.0, math.sqrt(1.0 / self.C)), 1e140)
+        return Scaling(scaling.centre if self.fit_intercept else np.zeros_like(scale), scale)
+
+    def _objective(
+        self, matrix: Matrix, index: Index, weights: Vector, scaling: Scaling
+    ) -> BinaryObjective | SoftmaxObjective:
+        l2 = (0.0 if math.isinf(self.C) else 1.0 / self.C) / scaling.scale**2
+        rows = Rows(np.ascontiguousarray(matrix), weights, l2, bool(self.fit_intercept))
+        if len(self.classes_) == 2:
+            return BinaryObjective(rows, index.astype(np.float64))
+        return SoftmaxObjective(rows, index, len(self.classes_))
+
+    def _choose_solver(self, n_columns: int) -> tuple[Solver, str]:
+        n_params = (n_columns + int(self.fit_intercept)) * (1 if len(self.classes_) == 2 else len(self.classes_))
+        if self.solver == "gradient-descent":
+            budget = {} if self.max_iter is None else {"max_iter": int(self.max_iter)}
+            return GradientDescent(self.learning_rate, tol=self.tol, **budget), "asked for"
+        if n_params > MAX_NEWTON_PARAMS:
+            raise InvalidParameter(
+                f"{n_params} parameters need a Hessian of more than {MAX_NEWTON_PARAMS} squared numbers; "
+                'use fewer columns or classes, or solver="gradient-descent"'
+            )
+        budget = {} if self.max_iter is None else {"max_iter": int(self.max_iter)}
+        reason = "asked for" if self.solver == "newton" else f"{n_params} parameters: the Hessian is small"
+        return Newton(tol=self.tol, **budget), reason
+
+    def _start(self, objective: Objective, scaling: Scaling, warm: Matrix | None) -> Vector:
+        start = np.zeros(objective.n_params)
+        if warm is None:
+            return start
+        by_logit = start.reshape(len(warm), -1)
+        by_logit[:, : self.n_features_in_] = warm[:, :-1] * scaling.scale
+        if self.fit_intercept:
+            by_logit[:, -1] = warm[:, -1] + warm[:, :-1] @ scaling.centre
+        return objective.centred(by_logit.ravel())
+
+    def _warm_parameters(self, n_columns: int, classes: Labels) -> Matrix | None:
+        """(coef, intercept) of the last fit when it was of the same shape, else None."""
+        if not hasattr(self, "coef_") or self.coef_.shape[1] != n_columns:
+            return None
+        if not np.array_equal(self.classes_, classes):
+            return None
+        return np.column_stack([self.coef_, self.intercept_])
+
+    def _keep(self, objective: Objective, solution: Solution, scaling: Scaling) -> None:
+        self.coef_, self.intercept_ = self._raw(solution.w, scaling)
+        self.n_iter_ = np.array([max(solution.n_iter, 1)])
+        self.loss_curve_ = solution.loss_curve
+        if self.covariance is None:
+            return
+        scaled = observed_covariance(objective, solution.w)
+        self.covariance_ = scaling.covariance_to_raw(scaled, has_intercept=bool(self.fit_intercept))
+        errors = standard_errors(self.covariance_)
+        self.standard_errors_ = errors if len(self.classes_) == 2 else errors.reshape(len(self.classes_), -1)
+
+    def _raw(self, w: Vector, scaling: Scaling) -> tuple[Matrix, Vector]:
+        by_logit = w.reshape(1 if len(self.classes_) == 2 else len(self.classes_), -1)
+        intercept = by_logit[:, -1] if self.fit_intercept else np.zeros(len(by_logit))
+        coef, raw_intercept = scaling.to_raw(by_logit[:, : self.n_features_in_], intercept)
+        return coef, raw_intercept if self.fit_intercept else intercept
+
+    def _certify(
+        self, objective: Objective, solution: Solution, scaling: Scaling, solver: Solver, reason: str
+    ) -> Certificate:
+        separation: Separation = "undecided"
+        witness = None
+        if objective.separates(solution.w):
+            coef, intercept = self._raw(solution.w, scaling)
+            separation, witness = "complete", np.column_stack([coef, intercept])
+        elif math.isfinite(solution.gap_bound) and not objective.l2_params.any():
+            separation = "none"
+        return Certificate(
+            objective=solution.objective,
+            gap_bound=solution.gap_bound,
+            gap_relative=solution.gap_relative,
+            status=solution.status.value,
+            rank=design_rank(objective.rows),
+            separation=separation,
+            witness=witness,
+            solver=solver.name,
+            reason=reason,
+            passes=solution.passes,
+        )
+
+    def decision_function(self, X: Any) -> Matrix:
+        """The logit of the second class, (n,), or the K logits, (n, K); raises NumericOverflow beyond doubles."""
+        matrix = self._checked(X)
+        with np.errstate(over="ignore", invalid="ignore"):
+            logits = matrix @ self.coef_.T + self.intercept_
+        if not np.isfinite(logits).all():
+            raise NumericOverflow("X holds numbers too large for these coefficients; rescale its columns")
+        return logits.ravel() if len(self.classes_) == 2 else np.asarray(logits, dtype=np.float64)
+
+    def predict(self, X: Any) -> Labels:
+        """The most probable label of each row, (n,); a tie goes to the first of ``classes_``."""
+        logits = self.decision_function(X)
+        index = (logits > 0).astype(np.intp) if len(self.classes_) == 2 else logits.argmax(axis=1)
+        return np.asarray(self.classes_[index])
+
+    def predict_proba(self, X: Any) -> Matrix:
+        """P(class | row), (n, K) in the order of ``classes_``; rows sum to 1."""
+        logits = self.decision_function(X)
+        if len(self.classes_) == 2:
+            return np.column_stack([sigmoid(-logits), sigmoid(logits)])
+        return softmax(logits)
+
+    def predict_log_proba(self, X: Any) -> Matrix:
+        """Logarithms of P(class | row), (n, K): finite where the probability itself underflows to 0."""
+        logits = self.decision_function(X)
+        if len(self.classes_) == 2:
+            return np.column_stack([log_sigmoid(-logits), log_sigmoid(logits)])
+        return log_softmax(logits)
+
+    def signed_distance(self, X: Any) -> Matrix:
+        """Signed distance of each row to the hyperplane xᵀw + b = 0: (xᵀw + b) / ‖w‖, shaped like ``decision_function``.
+
+        Positive on the side of the second class; 0 exactly where the probability is ½.  For K classes: to the
+        hyperplane of each class's own logit.  A zero ‖w‖ has no hyperplane, and gives NaN.
+        """
+        norms = np.sqrt((self._fitted().coef_ ** 2).sum(axis=1))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            distance = self.decision_function(X) / (norms[0] if len(self.classes_) == 2 else norms)
+        return np.asarray(np.where(np.isfinite(distance), distance, np.nan), dtype=np.float64)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Accuracy of ``predict`` on X against y, weighted.  Raises LengthMismatch, NotCategorical, InvalidWeights."""
+        predicted = self.predict(X)
+        labels, weights = checks.as_labels(y, len(predicted)), checks.as_weights(sample_weight, len(predicted))
+        return float(np.average(predicted == labels, weights=weights))
+
+    def _fitted(self) -> Self:
+        if not hasattr(self, "coef_"):
+            raise interop.not_fitted(self)
+        return self
+
+    def _checked(self, X: Any) -> Matrix:
+        self._fitted()
+        names = checks.feature_names(X)
+        known = getattr(self, "feature_names_in_", None)
+        if names is not None and known is not None and list(names) != list(known):
+            raise ValueError(_names_differ(list(names), list(known)))
+        matrix = checks.as_matrix(X)
+        checks.check_feature_count(matrix, self.n_features_in_, type(self).__name__)
+        return matrix
+
+    def _check_parameters(self) -> None:
+        _require(_is_number(self.C) and self.C >= SMALLEST_C, "C", "a number above 0, or math.inf for no penalty")
+        _require(self.l1_ratio == 0.0, "l1_ratio", "0.0, the only penalty being L2")
+        _require(self.solver in SOLVER_NAMES, "solver", " or ".join(f'"{name}"' for name in SOLVER_NAMES))
+        _require(_is_number(self.tol) and 0 < self.tol < math.inf, "tol", "a number above 0")
+        max_iter, rate = self.max_iter, self.learning_rate
+        _require(max_iter is None or (_is_whole(max_iter) and max_iter >= 1), "max_iter", "a whole number from 1")
+        _require(rate is None or (_is_number(rate) and 0 < rate < math.inf), "learning_rate", "a number above 0")
+        _require(self.covariance in (None, "observed"), "covariance", 'None or "observed"')
+        for name in ("fit_intercept", "warm_start"):
+            _require(isinstance(getattr(self, name), (bool, np.bool_)), name, "True or False")
+
+    # scikit-learn's protocol for parameters.
+
+    @classmethod
+    def _parameter_names(cls) -> list[str]:
+        return sorted(name for name in inspect.signature(cls).parameters)
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: ARG002, FBT001, FBT002 — scikit-learn's signature
+        """The hyper-parameters by name."""
+        return {name: getattr(self, name) for name in self._parameter_names()}
+
+    def set_params(self, **params: Any) -> Self:
+        """Set hyper-parameters by name; InvalidParameter for an unknown one."""
+        for name, value in params.items():
+            _require(name in self._parameter_names(), name, "one of " + ", ".join(self._parameter_names()))
+            setattr(self, name, value)
+        return self
+
+    def __sklearn_tags__(self) -> object:
+        return interop.classifier_tags()
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "coef_")
+
+    def __repr__(self) -> str:
+        defaults = inspect.signature(type(self)).parameters
+        given = [
+            f"{name}={value!r}"
+            for name, value in vars(self).items()
+            if name in defaults and value != defaults[name].default
+        ]
+        return f"{type(self).__name__}({', '.join(given)})"
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
+def _require(holds: bool, name: str, expected: str) -> None:  # noqa: FBT001 — the claim itself
+    if not holds:
+        raise InvalidParameter(f"{name} must be {expected}", pointer=f"/options/{name}")
+
+
+def _names_differ(names: list[str], known: list[str]) -> str:
+    """scikit-learn's words for it, which its tools look for."""
+    unseen, missing = sorted(set(names) - set(known)), sorted(set(known) - set(names))
+    message = "The feature names should match those that were passed during fit.\n"
+    if unseen:
+        message += "Feature names unseen at fit time:\n" + "".join(f"- {name}\n" for name in unseen[:5])
+        message += "- ...\n" if len(unseen) > 5 else ""
+    if missing:
+        message += "Feature names seen at fit time, yet now missing:\n" + "".join(f"- {name}\n" for name in missing[:5])
+        message += "- ...\n" if len(missing) > 5 else ""
+    if not unseen and not missing:
+        message += "Feature names must be in the same order as they were in fit.\n"
+    return message

@@ -1,0 +1,69 @@
+"""A factor of the inverse Hessian that reveals its rank."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Matrix: TypeAlias = npt.NDArray[np.float64]
+Vector: TypeAlias = npt.NDArray[np.float64]
+
+EPS = float(np.finfo(np.float64).eps)
+
+
+@dataclass(frozen=True, slots=True)
+class Factor:
+    """F with F Fᵀ = H⁺, shape (n_params, rank), and how far rounding may have moved it.
+
+    condition: condition number of the correlation-scaled Hessian on the directions that were kept (an estimate from
+    the Cholesky diagonal on the fast path).
+    """
+
+    F: Matrix
+    condition: float
+
+    @property
+    def rank(self) -> int:
+        return int(self.F.shape[1])
+
+    def solve(self, gradient: Matrix) -> Matrix:
+        """H⁺ g, of one gradient (n_params,) or of columns (n_params, m)."""
+        return np.asarray(self.F @ (self.F.T @ gradient), dtype=np.float64)
+
+    @property
+    def slack(self) -> float:
+        """A factor ≥ 1 that covers the rounding of gᵀH⁺g and xᵀH⁺x: 1 + 32 n eps condition (Higham, ch. 10)."""
+        return 1.0 + 32.0 * len(self.F) * EPS * self.condition
+
+
+def factorise(hessian: Matrix) -> Factor:
+    """The factor of H⁺ for a symmetric positive semi-definite H, (n, n), by way of its correlation C = D⁻¹ H D⁻¹.
+
+    A Cholesky factor of C where it is far from singular; otherwise its eigenvectors, those with eigenvalues below
+    n·eps of the largest left out: rounding hides whether there is any curvature along these directions.  Scaling first
+    makes the rank independent of the units of the columns.
+    """
+    diagonal = np.diag(hessian)
+    unit = np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
+    correlation = hessian / unit[:, None] / unit
+    try:
+        L = np.linalg.cholesky(correlation)
+    except np.linalg.LinAlgError:
+        return _by_eigenvectors(correlation, unit)
+    pivots = np.diag(L)
+    if pivots.min(initial=1.0) < 1e-5:
+        return _by_eigenvectors(correlation, unit)
+    inverse = np.linalg.inv(L)
+    return Factor(inverse.T / unit[:, None], float(np.sum(inverse**2)))
+
+
+def _by_eigenvectors(correlation: Matrix, unit: Vector) -> Factor:
+    values, vectors = np.linalg.eigh(correlation)
+    largest = float(values[-1])
+    kept = values > 8 * len(values) * EPS * max(largest, 0.0)
+    if not kept.any():
+        return Factor(np.zeros((len(unit), 0)), 1.0)
+    return Factor(vectors[:, kept] / np.sqrt(values[kept]) / unit[:, None], largest / float(values[kept][0]))

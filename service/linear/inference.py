@@ -1,0 +1,47 @@
+"""How certain the coefficients are: their covariance from the curvature of the objective."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from service.linear.factor import factorise
+from service.linear.objective import Objective, Vector
+
+Matrix: TypeAlias = npt.NDArray[np.float64]
+
+
+def observed_covariance(objective: Objective, w: Vector) -> Matrix:
+    """Covariance of the parameters at the optimum w by the observed information, (n_params, n_params).
+
+        V = (H + Λ)⁻¹ H (H + Λ)⁻¹,   H = Σ sᵢ ∇²lossᵢ,   Λ the penalty
+
+    Without a penalty this is H⁻¹ (collinear columns: the pseudo-inverse).  With one it is the variance of the
+    shrunken estimate around its own mean; the shrinkage itself, a bias of -(H + Λ)⁻¹ Λ w, is not in it.
+    Source: S. le Cessie, J. van Houwelingen, Ridge estimators in logistic regression, Applied Statistics 41, 1992.
+    """
+    _, _, hessian = objective.value_gradient_hessian(w)
+    F = factorise(hessian).F
+    penalty = objective.l2_params
+    if not penalty.any() and objective.n_params == objective.rows.width:
+        return np.asarray(F @ F.T, dtype=np.float64)
+    # Of softmax, the gauge directions are taken out as well: the loss has no curvature there.
+    inner = np.eye(F.shape[1]) - F.T @ (penalty[:, None] * F) - F.T @ _gauge_part(objective, hessian) @ F
+    return np.asarray(F @ inner @ F.T, dtype=np.float64)
+
+
+def _gauge_part(objective: Objective, hessian: Matrix) -> Matrix:
+    """What the Hessian holds along the directions that move all classes alike, less the penalty."""
+    width = objective.rows.width
+    n_classes = objective.n_params // width
+    if n_classes == 1:
+        return np.zeros_like(hessian)
+    centre = np.kron(np.full((n_classes, n_classes), 1.0 / n_classes), np.eye(width))
+    return np.asarray(centre @ (hessian - np.diag(objective.l2_params)) @ centre, dtype=np.float64)
+
+
+def standard_errors(covariance: Matrix) -> Vector:
+    """Square roots of the variances, (n_params,); a variance that rounding made negative counts as 0."""
+    return np.asarray(np.sqrt(np.maximum(np.diag(covariance), 0.0)), dtype=np.float64)

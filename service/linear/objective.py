@@ -1,0 +1,125 @@
+"""The penalised log-loss: the single truth for its value, gradient and Hessian.
+
+::
+
+    P(β, b) = Σᵢ sᵢ lossᵢ + ½ Σⱼ λⱼ βⱼ²         ηᵢ = xᵢᵀβ + b (+ offsetᵢ), the intercept b is never penalised
+
+    binary    lossᵢ = log(1 + e^ηᵢ) - yᵢ ηᵢ      y in {0, 1}; one logit a row
+    softmax   lossᵢ = logsumexp(ηᵢ) - ηᵢ[yᵢ]     y in 0…K-1; K logits a row, λ on every class
+
+Parameters are one vector w: (β, b) for the binary case, (β₁, b₁, …, β_K, b_K) for softmax; without an intercept the b
+are left out.  Passes over the rows go block by block, each block small enough for the processor's cache; the Hessian
+of a block is SᵀS with S = √weight · (x, 1), the same buffer on both sides, so that BLAS does half the work (SYRK).
+
+Source: T. Hastie, R. Tibshirani, J. Friedman, The Elements of Statistical Learning, 2nd ed., section 4.4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Matrix: TypeAlias = npt.NDArray[np.float64]
+Vector: TypeAlias = npt.NDArray[np.float64]
+Index: TypeAlias = npt.NDArray[np.intp]
+
+BLOCK_NUMBERS = 1 << 16  # 512 KiB of float64: a block and its copy stay in a 2 MiB second-level cache
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Weighted rows: X (n, p) float64, sample_weight (n,) > 0, l2 (p,) ≥ 0, and whether there is an intercept."""
+
+    X: Matrix
+    sample_weight: Vector
+    l2: Vector
+    fit_intercept: bool
+
+    @property
+    def n_rows(self) -> int:
+        return len(self.X)
+
+    @property
+    def total_weight(self) -> float:
+        return float(self.sample_weight.sum())
+
+    @property
+    def width(self) -> int:
+        """Parameters a logit: the columns, and the intercept if there is one."""
+        return int(self.X.shape[1]) + int(self.fit_intercept)
+
+    @cached_property
+    def penalty(self) -> Vector:
+        """l2 with a 0 for the intercept, shape (width,)."""
+        return np.append(self.l2, np.zeros(self.width - len(self.l2)))
+
+    def blocks(self) -> Iterator[slice]:
+        rows = max(64, BLOCK_NUMBERS // max(self.width, 1))
+        return (slice(start, start + rows) for start in range(0, self.n_rows, rows))
+
+    def augmented(self, block: slice = slice(None)) -> Matrix:
+        """(X, 1) of a block of rows, a copy, (m, width)."""
+        block_of_X = self.X[block]
+        rows = np.ones((len(block_of_X), self.width))
+        rows[:, : block_of_X.shape[1]] = block_of_X
+        return rows
+
+    @cached_property
+    def summation_error(self) -> float:
+        """Relative error bound of a dot product over a row and of a blocked sum over the rows, γ ≈ m·eps (Higham 3.1)."""
+        longest = max(64, BLOCK_NUMBERS // max(self.width, 1)) + self.n_rows * self.width / BLOCK_NUMBERS
+        return float(min(longest, self.n_rows) + self.width + 16) * float(np.finfo(np.float64).eps)
+
+
+class Objective(Protocol):
+    """What solvers and certificates know of a penalised log-loss.  w: (n_params,); η: the logits of all rows."""
+
+    @property
+    def rows(self) -> Rows: ...
+    @property
+    def n_params(self) -> int: ...
+    @property
+    def l2_params(self) -> Vector:
+        """λ of every parameter, shape (n_params,), 0 for intercepts."""
+
+    def centred(self, w: Vector) -> Vector:
+        """The parameters of the least penalty that give the probabilities of w: with sum 0 over classes for softmax."""
+
+    def raw_prediction(self, w: Vector) -> Matrix:
+        """η at w, without the offset: linear in w."""
+
+    def value_at(self, raw_prediction: Matrix, w: Vector) -> float:
+        """P, given η = raw_prediction(w), at the cost of no product with X."""
+
+    def value_and_gradient(self, w: Vector) -> tuple[float, Vector]:
+        """P and ∇P."""
+
+    def value_gradient_hessian(self, w: Vector) -> tuple[float, Vector, Matrix]:
+        """P, ∇P and ∇²P in one pass.  Softmax: plus the gauge term, see ``SoftmaxObjective``."""
+
+    def gradient_function(self) -> Callable[[Vector], Vector]:
+        """A function w → ∇P with its own buffers, for many calls on few rows; it overwrites its last result.
+
+        It may overflow to inf on the way (never in the result): call it under ``np.errstate(over="ignore")``.
+        A residual is p - y by subtraction: its error is eps, where that of the other gradients is eps times itself.
+        """
+
+    def largest_change(self, raw_step: Matrix) -> float:
+        """The largest over rows of |change of η| (binary) or of the range of the change over classes (softmax)."""
+
+    def largest_leverage(self, factor: Matrix) -> float:
+        """R² = max over rows (softmax: and class pairs) of aᵀ F Fᵀ a, where ``factor`` is F, (n_params, r)."""
+
+    def gradient_rounding(self, w: Vector) -> Vector:
+        """A bound on the rounding error of ∇P at w, shape (n_params,)."""
+
+    def separates(self, w: Vector) -> bool:
+        """Whether every row is on its right side of w by more than rounding: w proves complete separation."""
+
+    def intercept_only(self, w: Vector) -> tuple[Objective, Vector]:
+        """The same loss as a function of the intercepts alone, the coefficients of w held fixed; and their start."""

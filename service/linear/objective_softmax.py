@@ -1,0 +1,160 @@
+"""The penalised log-loss of K classes: see ``objective`` for the formula and the layout of w."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from service.linear.link import log_sum_of_shifted, softmax
+from service.linear.objective import Index, Matrix, Rows, Vector
+
+
+@dataclass(frozen=True)
+class SoftmaxObjective:
+    """The log-loss of K classes; y: (n,) of indices 0…K-1; offset: (n, K) added to η, or 0.
+
+    Adding the same vector to the parameters of all classes changes no probability.  These directions carry no
+    curvature but the penalty's; the Hessian gets (1/K) 11ᵀ ⊗ D, D > 0, along them (the gauge), so that it can be
+    factored.  Iterates that start centred (the parameters sum to 0 over classes) stay centred, and there the gauge
+    term is 0.
+    """
+
+    rows: Rows
+    y: Index
+    n_classes: int
+    offset: Matrix | float = 0.0
+
+    @property
+    def n_params(self) -> int:
+        return self.n_classes * self.rows.width
+
+    @property
+    def l2_params(self) -> Vector:
+        return np.tile(self.rows.penalty, self.n_classes)
+
+    def centred(self, w: Vector) -> Vector:
+        by_class = w.reshape(self.n_classes, self.rows.width)
+        return np.asarray(by_class - by_class.mean(axis=0), dtype=np.float64).ravel()
+
+    def raw_prediction(self, w: Vector) -> Matrix:
+        by_class = w.reshape(self.n_classes, self.rows.width)
+        n_columns = self.rows.X.shape[1]
+        return np.asarray(
+            self.rows.X @ by_class[:, :n_columns].T + by_class[:, n_columns:].sum(axis=1), dtype=np.float64
+        )
+
+    def value_at(self, raw_prediction: Matrix, w: Vector) -> float:
+        z = raw_prediction + self.offset
+        shifted = z - z.max(axis=1, keepdims=True)
+        losses = log_sum_of_shifted(shifted) - shifted[np.arange(len(z)), self.y]
+        return float(self.rows.sample_weight @ losses + 0.5 * (self.l2_params * w) @ w)
+
+    def value(self, w: Vector) -> float:
+        """P at w, in nats times weight."""
+        return self.value_at(self.raw_prediction(w), w)
+
+    def value_and_gradient(self, w: Vector) -> tuple[float, Vector]:
+        """P at w, and ∇P: for class k, Σ sᵢ (pᵢₖ - [yᵢ = k]) (xᵢ, 1) + λ wₖ."""
+        raw = self.raw_prediction(w)
+        weighted = self.rows.sample_weight[:, None] * residuals(softmax(raw + self.offset), self.y)
+        gradient = weighted.T @ self.rows.augmented()
+        return self.value_at(raw, w), gradient.ravel() + self.l2_params * w
+
+    def value_gradient_hessian(self, w: Vector) -> tuple[float, Vector, Matrix]:
+        raw = self.raw_prediction(w)
+        K, width = self.n_classes, self.rows.width
+        gradient = (self.l2_params * w).reshape(K, width)
+        hessian = np.zeros((K, width, K, width))
+        for block in self.rows.blocks():
+            p, s = softmax((raw + self.offset)[block]), self.rows.sample_weight[block]
+            rows = self.rows.augmented(block)
+            gradient += (s[:, None] * residuals(p, self.y[block])).T @ rows
+            for k in range(K):
+                for j in range(k + 1):
+                    curvature = p[:, k] * (others(p, k) if j == k else -p[:, j])
+                    hessian[k, :, j, :] += rows.T @ ((s * curvature)[:, None] * rows)
+        for k in range(K):
+            for j in range(k):
+                hessian[j, :, k, :] = hessian[k, :, j, :].T
+        flat = hessian.reshape(self.n_params, self.n_params) + np.diag(self.l2_params)
+        return self.value_at(raw, w), gradient.ravel(), flat + self._gauge(flat)
+
+    def _gauge(self, hessian: Matrix) -> Matrix:
+        """(1/K) 11ᵀ ⊗ D with D the mean curvature of a parameter over the classes, or 1 where there is none."""
+        curvature = np.diag(hessian).reshape(self.n_classes, -1).mean(axis=0)
+        curvature = np.where(curvature > 0, curvature, 1.0)
+        return np.kron(np.full((self.n_classes, self.n_classes), 1.0 / self.n_classes), np.diag(curvature))
+
+    def gradient_function(self) -> Callable[[Vector], Vector]:
+        rows, y = self.rows.augmented(), np.eye(self.n_classes)[self.y]
+        weighted = rows * self.rows.sample_weight[:, None]
+        p, penalty = np.empty((self.rows.n_rows, self.n_classes)), self.l2_params
+        offset, gradient = self.offset, np.empty((self.n_classes, self.rows.width))
+
+        def gradient_at(w: Vector) -> Vector:
+            np.dot(rows, w.reshape(self.n_classes, -1).T, out=p)
+            np.add(p, offset, out=p)
+            np.subtract(p, p.max(axis=1, keepdims=True), out=p)
+            np.exp(p, out=p)
+            np.divide(p, p.sum(axis=1, keepdims=True), out=p)
+            np.subtract(p, y, out=p)
+            np.dot(p.T, weighted, out=gradient)
+            return gradient.ravel() + penalty * w
+
+        return gradient_at
+
+    def largest_change(self, raw_step: Matrix) -> float:
+        return float(np.ptp(raw_step, axis=1).max(initial=0.0))
+
+    def largest_leverage(self, factor: Matrix) -> float:
+        """See ``Objective``; for a pair of classes, a = (eₖ - eⱼ) ⊗ (x, 1)."""
+        by_class = factor.reshape(self.n_classes, self.rows.width, -1)
+        largest = 0.0
+        for block in self.rows.blocks():
+            projected = np.einsum("ip,kpr->kir", self.rows.augmented(block), by_class, optimize=True)
+            for k in range(self.n_classes):
+                for j in range(k):
+                    largest = max(largest, float(((projected[k] - projected[j]) ** 2).sum(axis=1).max()))
+        return largest
+
+    def gradient_rounding(self, w: Vector) -> Vector:
+        size, p = np.abs(self.rows.augmented()), softmax(self.raw_prediction(w) + self.offset)
+        moved = size @ np.abs(w.reshape(self.n_classes, -1)).T
+        # The rounding of η moves p_k by p_k (1 - p_k) for its own logit and by p_k p_j for another.
+        cross = p * moved
+        wobble = np.column_stack(
+            [p[:, k] * (others(p, k) * moved[:, k] + others(cross, k)) for k in range(self.n_classes)]
+        )
+        error = (self.rows.sample_weight[:, None] * (np.abs(residuals(p, self.y)) + wobble)).T @ size
+        error = error.ravel() + np.abs(self.l2_params * w)
+        return np.asarray(self.rows.summation_error * error, dtype=np.float64)
+
+    def separates(self, w: Vector) -> bool:
+        raw = self.raw_prediction(w)
+        right = raw[np.arange(self.rows.n_rows), self.y].copy()
+        raw[np.arange(self.rows.n_rows), self.y] = -np.inf
+        moved = np.abs(self.rows.augmented()) @ np.abs(w.reshape(self.n_classes, -1)).T
+        return bool((right - raw.max(axis=1) > 2 * self.rows.summation_error * moved.max(axis=1)).all())
+
+    def intercept_only(self, w: Vector) -> tuple[SoftmaxObjective, Vector]:
+        n_columns = self.rows.X.shape[1]
+        by_class = w.reshape(self.n_classes, -1)
+        rows = replace(self.rows, X=self.rows.X[:, :0], l2=self.rows.l2[:0])
+        offset = self.offset + self.rows.X @ by_class[:, :n_columns].T
+        return replace(self, rows=rows, offset=offset), by_class[:, n_columns:].ravel().copy()
+
+
+def others(p: Matrix, k: int) -> Vector:
+    """1 - p[:, k] as the sum of the other classes, so that nothing cancels: (n, K) → (n,)."""
+    return np.asarray(p[:, :k].sum(axis=1) + p[:, k + 1 :].sum(axis=1), dtype=np.float64)
+
+
+def residuals(p: Matrix, y: Index) -> Matrix:
+    """The residuals p - one-hot(y), the own class as minus the sum of the others, so that nothing cancels: (n, K) → (n, K)."""
+    result = p.copy()
+    own = np.arange(len(p)), y
+    result[own] = 0.0
+    result[own] = -result.sum(axis=1)
+    return result

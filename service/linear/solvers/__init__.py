@@ -1,0 +1,9 @@
+"""The solvers, one file a method; a new one is a file and a line in ``SOLVERS``."""
+
+from service.linear.solvers.gradient_descent import GradientDescent
+from service.linear.solvers.newton import Newton
+
+SOLVERS = (Newton, GradientDescent)
+SOLVER_NAMES = ("auto", *(solver.name for solver in SOLVERS))
+
+__all__ = ["SOLVERS", "SOLVER_NAMES", "GradientDescent", "Newton"]

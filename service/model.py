@@ -1,0 +1,154 @@
+"""``Model``: fitted parameters with their schema, and what they say of a ``Table``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from service.errors import InvalidParameter
+from service.linear.link import sigmoid, softmax
+from service.tabular.design import Design
+from service.tabular.schema import Schema
+from service.tabular.table import Table
+
+Label: TypeAlias = bool | int | str
+Matrix: TypeAlias = npt.NDArray[np.float64]
+Vector: TypeAlias = npt.NDArray[np.float64]
+
+# Half the range of doubles: softmax subtracts two of these.
+LARGEST_LOGIT = 2.0**1022
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The answer for n rows: labels, probabilities (n, K) in the order of ``classes``, and who answered."""
+
+    labels: list[Label]
+    probabilities: Matrix
+    classes: tuple[Label, ...]
+    model: str
+    version: int
+    explanations: tuple[Explanation, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """One row's logit as a sum: baseline (the logit of the average row) + one contribution a feature.
+
+    Shapes: logit and baseline (k,), contributions (n_features, k); k is 1 for two classes (the logit of the second
+    class), else the number of classes.  baseline + contributions.sum(axis=0) == logit exactly, in any order of
+    summation.
+    """
+
+    features: tuple[str, ...]
+    logit: Vector
+    baseline: Vector
+    contributions: Matrix
+
+
+@dataclass(frozen=True)
+class Model:
+    """A fitted logistic regression on raw columns.
+
+    classes: the labels, sorted.  coef: (k, n_columns) and intercept: (k,) with k = 1 for two classes and k = K
+    otherwise.  standard_errors: (k, n_columns + 1), the intercept last, or None.
+    """
+
+    schema: Schema
+    classes: tuple[Label, ...]
+    coef: Matrix
+    intercept: Vector
+    drop_first: bool = False
+    standard_errors: Matrix | None = None
+
+    @cached_property
+    def design(self) -> Design:
+        return Design(self.schema, self.drop_first)
+
+    @property
+    def is_binary(self) -> bool:
+        return len(self.classes) == 2
+
+    def logits(self, table: Table) -> Matrix:
+        """X coefᵀ + intercept, shape (n_rows, k); finite for every finite row.  Errors: ``Schema.conform``."""
+        return self._logits(self.design.matrix(table))
+
+    def _logits(self, matrix: Matrix) -> Matrix:
+        # A product beyond 1.8e308 is a certain answer, not an error: it saturates.
+        with np.errstate(over="ignore", invalid="ignore"):
+            logits = rowwise_product(matrix, self.coef, self.intercept)
+        if not np.isfinite(logits).all():
+            logits = self._scaled_logits(matrix)
+        return np.asarray(np.clip(logits, -LARGEST_LOGIT, LARGEST_LOGIT), dtype=np.float64)
+
+    def _scaled_logits(self, matrix: Matrix) -> Matrix:
+        """The same sum with every row scaled into range first, so that its sign is right where it overflows."""
+        scale = np.maximum(np.abs(matrix).max(axis=1, keepdims=True), 1.0)
+        shrunk = (matrix / scale) @ self.coef.T + self.intercept / scale
+        with np.errstate(over="ignore"):
+            return np.asarray(shrunk * scale, dtype=np.float64)
+
+    def probabilities(self, table: Table) -> Matrix:
+        """P(class | row), shape (n_rows, K), rows sum to 1.  Errors: ``Schema.conform``."""
+        return self._probabilities(self.logits(table))
+
+    def _probabilities(self, logits: Matrix) -> Matrix:
+        if not self.is_binary:
+            return softmax(logits)
+        return np.column_stack([sigmoid(-logits[:, 0]), sigmoid(logits[:, 0])])
+
+    def labels(self, probabilities: Matrix, threshold: float | None = None) -> list[Label]:
+        """The most probable class of each row; a tie goes to the first of ``classes``.
+
+        threshold: two classes only, in [0, 1]: the second class is predicted where p > threshold, so that
+        p = threshold is the first class.  Raises InvalidParameter.
+        """
+        if threshold is None:
+            return [self.classes[index] for index in probabilities.argmax(axis=1)]
+        if not self.is_binary:
+            raise InvalidParameter(
+                f"threshold is for two classes; this model has {len(self.classes)}", pointer="/threshold"
+            )
+        if not 0 <= threshold <= 1:
+            raise InvalidParameter("threshold must be a number from 0 to 1", pointer="/threshold")
+        return [self.classes[int(above)] for above in probabilities[:, 1] > threshold]
+
+    def explain(self, table: Table) -> tuple[Explanation, ...]:
+        """Each row's logit, taken apart by feature: coef · (x - training mean)."""
+        matrix = self.design.matrix(table)
+        baseline = self.design.means @ self.coef.T + self.intercept
+        by_column = (matrix - self.design.means)[:, :, None] * self.coef.T[None, :, :]
+        by_feature = np.zeros((len(matrix), len(self.schema.features), len(baseline)))
+        for column, feature in enumerate(self.design.feature_of_column):
+            by_feature[:, feature] += by_column[:, column]
+        return tuple(self._explanation(baseline, contributions) for contributions in by_feature)
+
+    def _explanation(self, baseline: Vector, contributions: Matrix) -> Explanation:
+        terms = exact_terms(np.vstack([baseline, contributions]))
+        return Explanation(self.schema.names, logit=terms.sum(axis=0), baseline=terms[0], contributions=terms[1:])
+
+
+def rowwise_product(matrix: Matrix, coef: Matrix, intercept: Vector) -> Matrix:
+    """Intercept + Σⱼ xⱼ coefⱼ, summed from left to right, (n, d), (k, d), (k,) → (n, k).
+
+    A matrix product may add in another order for another number of rows; this gives a row the same bits alone and in
+    a batch, on every machine.
+    """
+    logits = np.empty((len(matrix), len(coef)))
+    terms = np.empty((len(matrix), matrix.shape[1] + 1))
+    for k, weights in enumerate(coef):
+        terms[:, 0] = intercept[k]
+        np.multiply(matrix, weights, out=terms[:, 1:])
+        logits[:, k] = np.add.accumulate(terms, axis=1)[:, -1]
+    return logits
+
+
+def exact_terms(terms: Matrix) -> Matrix:
+    """The terms (m, k) rounded to a grid on which every partial sum over m is a double: they add up exactly."""
+    _, exponent = np.frexp(np.abs(terms).sum(axis=0))
+    grid = np.ldexp(1.0, exponent - 52)
+    return np.asarray(np.round(terms / grid) * grid, dtype=np.float64)

@@ -1,0 +1,42 @@
+"""``DataPlane``: the read side.  Every dialect's prediction ends in the same ``predict``."""
+
+from __future__ import annotations
+
+from service.model import Prediction
+from service.serving.registry import ModelRegistry
+from service.store.model_store import StoredModel
+from service.store.names import ModelRef
+from service.tabular.table import Table
+
+
+class DataPlane:
+    """Predictions by the model that a reference names at the moment of the call."""
+
+    def __init__(self, registry: ModelRegistry) -> None:
+        self._registry = registry
+
+    def resolve(self, ref: ModelRef) -> StoredModel:
+        """See ``ModelRegistry.resolve``."""
+        return self._registry.resolve(ref)
+
+    def predict(
+        self, stored: StoredModel, table: Table, *, threshold: float | None = None, explain: bool = False
+    ) -> Prediction:
+        """The prediction of one version for each row of ``table``, which the model's own schema checks.
+
+        threshold: see ``Model.labels``.  explain: adds the terms of each logit.
+        """
+        model = stored.model
+        probabilities = model.probabilities(table)
+        return Prediction(
+            labels=model.labels(probabilities, threshold),
+            probabilities=probabilities,
+            classes=model.classes,
+            model=stored.manifest.name,
+            version=stored.manifest.version,
+            explanations=model.explain(table) if explain else None,
+        )
+
+    def is_ready(self) -> bool:
+        """Whether the default model answers."""
+        return self._registry.is_ready()

@@ -1,0 +1,80 @@
+"""The child process of ``/train``: reads one job, trains, publishes, answers, and ends.
+
+Standard input: one line of JSON (``Job``), then the request body.  Standard output: one JSON object, ``{"answer": …}`` or
+``{"error": {…}}``.  Whatever happens here, the service does not share the memory it happens in.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+import service
+from service.errors import OutOfMemory, ServiceError
+from service.record import Provenance
+from service.serving import views
+from service.serving.control_plane import ControlPlane
+from service.store.model_store import ModelStore
+from service.tabular.limits import Limits
+from service.training.request import request_from_csv, request_from_json
+
+# Serving comes first: the child takes what is left of the processors.
+NICENESS = 10
+
+
+class Job(BaseModel):
+    """What the parent says of a training besides the body."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    store: str
+    is_csv: bool
+    parameters: dict[str, str]
+    data_sha256: str
+    max_rows: int
+    max_features: int
+    max_cells: int
+
+
+def run(job: Job, body: bytes) -> dict[str, Any]:
+    """The answer of ``/train``; raises ServiceError."""
+    limits = Limits(job.max_rows, job.max_features, job.max_cells)
+    request = request_from_csv(body, job.parameters, limits) if job.is_csv else request_from_json(body, limits)
+    provenance = Provenance(
+        logitd=service.__version__,
+        numpy=np.__version__,
+        data="request body",
+        data_sha256=job.data_sha256,
+        command="POST /train",
+    )
+    plane = ControlPlane(ModelStore(Path(job.store)), clock=lambda: datetime.now(UTC))
+    return views.training_answer(plane.train(request, provenance))
+
+
+def as_json(error: ServiceError) -> dict[str, Any]:
+    """An error as the parent can raise it again."""
+    places = [{"pointer": e.pointer, "code": e.code, "detail": e.detail} for e in error.errors]
+    return {"class": type(error).__name__, "detail": error.detail, "errors": places, "hint": error.hint}
+
+
+def main(stdin: BinaryIO, stdout: BinaryIO) -> None:
+    os.nice(NICENESS)
+    job = Job.model_validate_json(stdin.readline())
+    try:
+        result = {"answer": run(job, stdin.read())}
+    except ServiceError as error:
+        result = {"error": as_json(error)}
+    except MemoryError:
+        result = {"error": as_json(OutOfMemory("training needed more memory than there is; send fewer cells"))}
+    stdout.write(json.dumps(result, allow_nan=False).encode())
+
+
+if __name__ == "__main__":
+    main(sys.stdin.buffer, sys.stdout.buffer)

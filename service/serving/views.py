@@ -1,0 +1,132 @@
+"""What is told of stored versions, as plain JSON values: the command line and HTTP say the same."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from service.model import Model
+from service.serving.control_plane import TrainingOutcome
+from service.store.manifest import Manifest
+from service.store.model_store import ModelStore, StoredModel
+from service.store.names import LIVE
+from service.tabular.schema import NumericFeature
+
+INTERCEPT = "(intercept)"
+
+
+def coefficients(model: Model) -> list[dict[str, Any]]:
+    """One entry a coefficient, intercepts last of each class: ``class, name, value, standard_error`` (None: unknown).
+
+    For two classes the coefficients are those of the second; the values are on the raw scale of the columns.
+    """
+    classes = model.classes[1:] if model.is_binary else model.classes
+    names = [*model.design.column_names, INTERCEPT]
+    entries: list[dict[str, Any]] = []
+    for k, label in enumerate(classes):
+        values = [*model.coef[k].tolist(), float(model.intercept[k])]
+        errors = [None] * len(names) if model.standard_errors is None else model.standard_errors[k].tolist()
+        entries += [
+            {"class": label, "name": name, "value": value, "standard_error": error}
+            for name, value, error in zip(names, values, errors, strict=True)
+        ]
+    return entries
+
+
+def version(stored: StoredModel) -> dict[str, Any]:
+    """The manifest, with the coefficients and their standard errors."""
+    return {**stored.manifest.model_dump(mode="json", by_alias=True), "coefficients": coefficients(stored.model)}
+
+
+def training_answer(outcome: TrainingOutcome) -> dict[str, Any]:
+    """What ``/train`` answers and ``logitd train --json`` prints."""
+    manifest = outcome.manifest.model_dump(mode="json", by_alias=True)
+    return {
+        "model": outcome.manifest.name,
+        "version": outcome.manifest.version,
+        "promoted": outcome.promoted,
+        "promotion": outcome.promotion,
+        "certificate": manifest["certificate"],
+        "metrics": manifest["metrics"],
+        "penalty": outcome.manifest.training.penalty,
+        "coefficients": coefficients(outcome.stored.model),
+        "warnings": manifest["warnings"],
+        "seconds": round(outcome.seconds, 6),
+    }
+
+
+def model(store: ModelStore, name: str) -> dict[str, Any]:
+    """One model: its versions, aliases, and the history of its promotions, oldest first."""
+    return {
+        "name": name,
+        "versions": store.versions(name),
+        "aliases": {alias: entry.model_dump(mode="json") for alias, entry in sorted(store.aliases(name).items())},
+        "history": [entry.model_dump(mode="json") for entry in store.history(name)],
+    }
+
+
+def model_line(store: ModelStore, name: str) -> dict[str, Any]:
+    """One model in a list: versions, where its aliases point, and the headline metrics of the live version."""
+    aliases = {alias: entry.version for alias, entry in sorted(store.aliases(name).items())}
+    metrics = None if LIVE not in aliases else headline(store.manifest(name, aliases[LIVE]))
+    return {"name": name, "versions": store.versions(name), "aliases": aliases, "metrics": metrics}
+
+
+def headline(manifest: Manifest) -> dict[str, Any]:
+    """Accuracy and log-loss on the held-out rows, or on the training rows where none were held out."""
+    held_out = manifest.metrics.held_out
+    on = "training" if held_out is None else "held_out"
+    metrics = held_out or manifest.metrics.training
+    return {"on": on, "rows": metrics.rows, "accuracy": metrics.accuracy, "log_loss": metrics.log_loss}
+
+
+def example(model: Model) -> dict[str, Any]:
+    """A request body that works: one record at the middle of the training data."""
+    record: dict[str, Any] = {}
+    for feature in model.schema.features:
+        if isinstance(feature, NumericFeature):
+            record[feature.name] = min(max(_three_digits(feature.mean), feature.minimum), feature.maximum)
+        else:
+            record[feature.name] = feature.most_frequent
+    return {"instances": [record]}
+
+
+def _three_digits(number: float) -> float:
+    return float(f"{number:.3g}")
+
+
+def summary(stored: StoredModel) -> str:
+    """The table that a statistician expects: coefficient, standard error, z, P>|z| and the 95 % interval."""
+    manifest, lines = stored.manifest, []
+    certificate = manifest.certificate
+    bound = "no bound" if certificate.gap_relative is None else f"at most {certificate.gap_relative:.1e} of it"
+    lines += [
+        f"Logistic regression {manifest.name}/{manifest.version}, classes: {', '.join(map(str, manifest.classes))}",
+        f"rows: {manifest.training.rows}   penalty: {manifest.training.penalty}   rank: {certificate.rank}",
+        f"objective: {certificate.objective:.8g}   distance from the optimum: {bound}   status: {certificate.status}",
+    ]
+    entries = coefficients(stored.model)
+    width = max(len(entry["name"]) for entry in entries)
+    header = f"{'':{width}}  {'coef':>12}  {'std err':>10}  {'z':>8}  {'P>|z|':>7}  {'[0.025':>12}  {'0.975]':>12}"
+    current = object()
+    for entry in entries:
+        if entry["class"] != current:
+            current = entry["class"]
+            lines += ["", f"class {current}", header]
+        lines.append(_summary_row(entry, width))
+    if stored.model.standard_errors is None:
+        lines += ["", "Standard errors are not known: the fit is not certified, or too large for its covariance."]
+    elif manifest.training.penalty != "none":
+        lines += ["", "Under a penalty the coefficients are shrunk; their bias is not in the standard errors."]
+    return "\n".join(lines) + "\n"
+
+
+def _summary_row(entry: dict[str, Any], width: int) -> str:
+    value, error = entry["value"], entry["standard_error"]
+    row = f"{entry['name']:{width}}  {value:12.6g}"
+    if not error:
+        return row
+    z = value / error
+    # Two-sided: 2 (1 - Φ(|z|)) = erfc(|z| / √2), and Φ⁻¹(0.975) = 1.959964.
+    p, half = math.erfc(abs(z) / math.sqrt(2)), 1.959963984540054 * error
+    return f"{row}  {error:10.4g}  {z:8.3f}  {p:7.4f}  {value - half:12.6g}  {value + half:12.6g}"

@@ -1,0 +1,159 @@
+"""``ModelStore``: where models live.  The one door to stored versions, their aliases and their history."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from service.errors import AliasNotFound, CorruptVersion, VersionInUse, VersionNotFound, quoted
+from service.model import Model
+from service.record import VersionDraft
+from service.store.aliases import AliasBook, AliasEntry, HistoryEntry, check_reason, replay
+from service.store.artifact import check_draft, decode_model, describe, encode_parameters
+from service.store.local import ALIASES, HISTORY, LocalStore, Stamp
+from service.store.manifest import MANIFEST, PARAMETERS, Manifest, complete
+from service.store.names import check_alias
+from service.store.sealed import seal, unseal
+
+
+@dataclass(frozen=True, slots=True)
+class StoredModel:
+    """A version that was read and found intact."""
+
+    manifest: Manifest
+    model: Model
+
+
+class ModelStore:
+    """Immutable versions of models, and aliases that point to them, in a directory.
+
+    Any number of processes and threads may use one directory at once.  Every method may raise InvalidName, and
+    StoreUnavailable when the directory cannot be read or written; every write may raise StoreFull, and leaves nothing
+    behind then.  Readers take no lock.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._files = LocalStore(root)
+
+    def names(self) -> list[str]:
+        """The models that have at least one version, sorted; none when the directory does not exist."""
+        return self._files.names()
+
+    def versions(self, name: str) -> list[int]:
+        """The versions of a model, ascending.  Raises ModelNotFound."""
+        return self._files.versions(name)
+
+    def manifest(self, name: str, version: int) -> Manifest:
+        """The manifest of a version; its parameters are not looked at.
+
+        Raises ModelNotFound, VersionNotFound, CorruptVersion or NewerFormat.
+        """
+        body = self._files.read(name, version, MANIFEST)
+        where = f"{name}/versions/{version}/{MANIFEST}"
+        manifest = Manifest.from_bytes(body, where=where)
+        if (manifest.name, manifest.version) != (name, version):
+            raise CorruptVersion(f"{where} belongs to another version: it was copied here")
+        return manifest
+
+    def load(self, name: str, version: int) -> StoredModel:
+        """A version, every byte of it checked.  Raises as ``manifest`` does."""
+        manifest = self.manifest(name, version)
+        parameters = self._files.read(name, version, PARAMETERS, limit=manifest.parameters.size)
+        return StoredModel(manifest, decode_model(manifest, parameters))
+
+    def verify(self, name: str, version: int) -> Manifest:
+        """The manifest of a version that loads.  Raises as ``manifest`` does."""
+        return self.load(name, version).manifest
+
+    def put(self, name: str, draft: VersionDraft, model: Model, *, now: datetime) -> Manifest:
+        """Publish ``model`` as a new version, durable before this returns; no alias moves.
+
+        The number is one more than the highest that the model ever had, deleted ones too, whatever ``now`` says.
+        Raises InvalidInput when the draft describes another model or a number in the model is not finite.
+        """
+        check_draft(draft, model)
+        parameters = encode_parameters(model)
+        file = describe(parameters)
+
+        def manifest_of(version: int) -> Manifest:
+            return complete(draft, name=name, version=version, created_at=now, parameters=file)
+
+        # Parameters first, so that a manifest never stands beside less than it describes.
+        version = self._files.publish(
+            name, lambda version: {PARAMETERS: parameters, MANIFEST: manifest_of(version).to_bytes()}
+        )
+        return manifest_of(version)
+
+    def aliases(self, name: str) -> dict[str, AliasEntry]:
+        """The aliases of a model by name.  Raises ModelNotFound, or CorruptVersion when the alias file is damaged."""
+        return self._book(name).aliases
+
+    def set_alias(
+        self, name: str, alias: str, version: int, *, reason: str, now: datetime, expected_serial: int | None = None
+    ) -> AliasEntry:
+        """Point an alias to a version, whatever it pointed to before (the same version too), and record it.
+
+        expected_serial: the serial that the alias must have now, 0 if it must not exist; else PreconditionFailed.
+        The version must load: ModelNotFound, VersionNotFound, CorruptVersion or NewerFormat otherwise.  Raises
+        InvalidParameter for a reason of more than 1000 characters.
+        """
+        check_alias(alias)
+        check_reason(reason)
+        with self._files.locked(name):
+            book = self._book(name)
+            book.check_serial(alias, expected_serial)
+            self.verify(name, version)
+            changed, line = book.changed(alias, version, reason=reason, now=now)
+            # The history first: a crash in between leaves a line that took no effect, which readers can tell.  In the
+            # other order an alias would have moved without a trace, and a rollback would go wrong.
+            self._files.append_history(name, line.to_line())
+            self._files.replace_aliases(name, seal(changed))
+        return changed.aliases[alias]
+
+    def history(self, name: str) -> list[HistoryEntry]:
+        """The changes of the aliases of a model, oldest first.  Raises ModelNotFound or CorruptVersion."""
+        # The aliases first: lines that come after them are not in effect yet, and are left out.
+        book = self._book(name)
+        return replay(self._files.read_history(name), book, where=f"{name}/{HISTORY}")
+
+    def previous_version(self, name: str, alias: str) -> int:
+        """The version that an alias pointed to before the present one: where a rollback goes.
+
+        After a rollback that is the version which was rolled back.  It may have been deleted since.  Raises
+        ModelNotFound, AliasNotFound, VersionNotFound when there was none, or CorruptVersion.
+        """
+        past = [entry.version for entry in self.history(name) if entry.alias == check_alias(alias)]
+        if not past:
+            raise AliasNotFound(f"model {quoted(name)} has no alias {quoted(alias)}")
+        for version in reversed(past):
+            if version != past[-1]:
+                return version
+        raise VersionNotFound(
+            f"alias {quoted(alias)} of model {quoted(name)} never pointed to another version than {past[-1]}"
+        )
+
+    def delete(self, name: str, version: int) -> None:
+        """Remove a version; its number is not given again.
+
+        Raises VersionInUse when an alias points to it, ModelNotFound, VersionNotFound or CorruptVersion (of the alias
+        file; a damaged version can be deleted).
+        """
+        with self._files.locked(name):
+            used_by = self._book(name).aliases_of(version)
+            if used_by:
+                aliases = ", ".join(quoted(alias) for alias in used_by)
+                raise VersionInUse(f"version {version} of model {quoted(name)} is in use by {aliases}; move it first")
+            self._files.delete(name, version)
+
+    def stamp(self, name: str) -> Stamp | None:
+        """What changes whenever an alias does, for one ``stat``: (inode, mtime in ns, size); None without aliases."""
+        return self._files.stamp(name)
+
+    def is_writable(self) -> bool:
+        """Whether this process may publish here: permissions and a read-only mount count, free space does not."""
+        return self._files.is_writable()
+
+    def _book(self, name: str) -> AliasBook:
+        body = self._files.read_aliases(name)
+        return AliasBook() if body is None else unseal(AliasBook, body, where=f"{name}/{ALIASES}")

@@ -1,0 +1,193 @@
+"""Tables from CSV: kinds inferred for training, given by the schema for predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from io import BytesIO
+from itertools import islice
+from typing import BinaryIO
+
+from service.errors import EmptyInput, FeatureCount, InvalidCsv, NonFinite, UnknownFeature, WrongType, quoted
+from service.tabular.csv_cells import is_infinite, is_number, numbers_or_missing, texts
+from service.tabular.csv_columns import ColumnBuilder
+from service.tabular.csv_text import CsvFile, Record
+from service.tabular.limits import Limits
+from service.tabular.schema import NumericFeature, Schema, nearest
+from service.tabular.table import Column, Table
+
+# Rows become arrays in blocks: the cells of a whole file as strings would need ten times its size.
+BLOCK_ROWS = 20_000
+
+
+def read_csv(
+    source: bytes | BinaryIO,
+    *,
+    name: str = "",
+    missing_values: Collection[str] = (),
+    categorical: Collection[str] = (),
+    limits: Limits | None = None,
+) -> Table:
+    """A training table from CSV with a header row: see ``read_csv_files``.
+
+    name: of the file, for the errors, which begin ``name:line:``; without one they begin ``line n:``.
+    """
+    stream = BytesIO(source) if isinstance(source, bytes) else source
+    return read_csv_files([CsvFile(stream, name)], missing_values, categorical, limits)
+
+
+def read_csv_files(
+    files: Iterable[CsvFile],
+    missing_values: Collection[str] = (),
+    categorical: Collection[str] = (),
+    limits: Limits | None = None,
+) -> Table:
+    """A training table from the rows of CSV files that have equal header rows.
+
+    A cell is missing when it is empty or one of ``missing_values``.  A column is numeric when its other cells are
+    finite numbers, text when none is a number or when ``categorical`` names it.  A mixture is refused, and so are the
+    usual spellings of a missing value, unless declared: a guess here would silently change the model.
+
+    Raises InvalidCsv naming line and column, EmptyInput, UnknownFeature (``categorical``) or an error of ``limits``.
+    """
+    building = _TableBuilder(frozenset({"", *missing_values}), categorical, limits)
+    file = CsvFile(BytesIO())
+    for file in files:
+        building.add(file)
+    return building.table(file)
+
+
+def csv_table(body: bytes, schema: Schema, limits: Limits) -> Table:
+    """The rows of a prediction request in CSV, kinds and missing values by ``schema``.
+
+    The first row is a header when its cells are the schema's names, in any order; without a header the columns are in
+    the schema's order.  Raises InvalidCsv naming the line, EmptyInput, UnknownFeature, MissingFeature, FeatureCount, an
+    error of ``limits``, or WrongType and NonFinite with the pointer ``/instances/<row>/<column of the schema>``.
+    """
+    file = CsvFile(BytesIO(body))
+    records = list(file.records())
+    request = _CsvRequest(file, schema)
+    names = request.take_header(records)
+    if not records:
+        raise EmptyInput("no data rows")
+    width = len(records[0][1])
+    limits.check(len(records), width)
+    if width != len(names):
+        raise FeatureCount(f"{file.at(records[0][0])}expected {len(names)}, got {width} cells", pointer="/instances/0")
+    file.check_width(records, width)
+    lines = [line for line, _ in records]
+    columns = zip(*(cells for _, cells in records), strict=True)
+    return Table(
+        names,
+        tuple(request.column(name, lines, cells) for name, cells in zip(names, columns, strict=True)),
+        len(records),
+    )
+
+
+@dataclass(slots=True)
+class _TableBuilder:
+    """A training table, filled file by file."""
+
+    missing: frozenset[str]
+    categorical: Collection[str]
+    limits: Limits | None
+    columns: list[ColumnBuilder] = field(default_factory=list)
+    n_rows: int = 0
+
+    def add(self, file: CsvFile) -> None:
+        records = file.records()
+        header = next(records, None)
+        if header is None:
+            return
+        self._take_header(file, *header)
+        for block in _blocks(records):
+            self._take_block(file, block)
+
+    def table(self, last: CsvFile) -> Table:
+        if not self.n_rows:
+            raise EmptyInput(f"{last.prefix}no data rows")
+        names = tuple(column.name for column in self.columns)
+        return Table(names, tuple(column.column(last) for column in self.columns), self.n_rows)
+
+    def _take_header(self, file: CsvFile, line: int, names: list[str]) -> None:
+        file.check_header(line, names)
+        if all(map(is_number, names)):
+            raise InvalidCsv(f"{file.at(line)}the header row is missing: all cells of the first row are numbers")
+        if not self.columns:
+            self._check_categorical(names)
+            self.columns = [ColumnBuilder(name, self.missing, name in self.categorical) for name in names]
+        if names != [column.name for column in self.columns]:
+            raise InvalidCsv(f"{file.at(line)}the header row is not the same as in the first file")
+
+    def _check_categorical(self, names: Sequence[str]) -> None:
+        for name in self.categorical:
+            if name not in names:
+                raise UnknownFeature(
+                    f"{quoted(name)} is declared categorical, but is not a column", hint=nearest(name, names)
+                )
+
+    def _take_block(self, file: CsvFile, block: list[Record]) -> None:
+        self.n_rows += len(block)
+        if self.limits is not None:
+            self.limits.check(self.n_rows, len(self.columns))
+        file.check_width(block, len(self.columns))
+        lines = [line for line, _ in block]
+        for column, cells in zip(self.columns, zip(*(cells for _, cells in block), strict=True), strict=True):
+            column.add(file, lines, cells)
+
+
+def _blocks(records: Iterator[Record]) -> Iterator[list[Record]]:
+    while block := list(islice(records, BLOCK_ROWS)):
+        yield block
+
+
+@dataclass(frozen=True, slots=True)
+class _CsvRequest:
+    """What the schema makes of the cells of a request body."""
+
+    file: CsvFile
+    schema: Schema
+
+    @property
+    def missing(self) -> frozenset[str]:
+        return frozenset({"", *self.schema.missing_values})
+
+    def take_header(self, records: list[Record]) -> tuple[str, ...]:
+        """The names of the columns; the header, where there is one, is removed from ``records``."""
+        if not records or self._is_data(records[0][1]):
+            return self.schema.names
+        line, names = records.pop(0)
+        self.file.check_header(line, names)
+        self.schema.check_names(names)
+        return tuple(names)
+
+    def _is_data(self, cells: Sequence[str]) -> bool:
+        if set(cells) == set(self.schema.names):
+            return False
+        if any(map(is_number, cells)):
+            return True
+        numeric = [isinstance(feature, NumericFeature) for feature in self.schema.features]
+        fits = all(not kind or cell in self.missing for kind, cell in zip(numeric, cells, strict=False))
+        return len(cells) == len(numeric) and fits
+
+    def column(self, name: str, lines: Sequence[int], cells: Sequence[str]) -> Column:
+        index = self.schema.names.index(name)
+        if not isinstance(self.schema.features[index], NumericFeature):
+            return texts(cells, self.missing)
+        values = numbers_or_missing(cells, self.missing)
+        if values is None:
+            raise self._wrong_cell(index, lines, cells)
+        return values
+
+    def _wrong_cell(self, index: int, lines: Sequence[int], cells: Sequence[str]) -> WrongType | NonFinite:
+        """The error for the first cell that is neither a finite number nor missing."""
+        row = next(
+            row
+            for row, cell in enumerate(cells)
+            if cell not in self.missing and (is_infinite(cell) or not is_number(cell))
+        )
+        place = f"{self.file.at(lines[row])}column {quoted(self.schema.names[index])}"
+        pointer = f"/instances/{row}/{index}"
+        if is_infinite(cells[row]):
+            return NonFinite(f"{place} is infinite or too large for a 64-bit float", pointer=pointer)
+        return WrongType(f"{place} is text; expected a number", pointer=pointer)

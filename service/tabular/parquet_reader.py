@@ -1,0 +1,76 @@
+"""Training tables from Parquet files.  Needs pyarrow, which comes with the extra ``train``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from service.errors import EmptyInput, InvalidParquet, NonFinite, quoted
+from service.tabular.table import Column, Table, check_column_names
+
+if TYPE_CHECKING:
+    from pyarrow import ChunkedArray, DataType, Schema as ArrowSchema
+
+_INTEGERS = frozenset(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))
+_NUMERIC = _INTEGERS | {"halffloat", "float", "double", "bool", "null"}
+_TEXT = frozenset({"string", "large_string", "string_view"})
+
+
+def read_parquet(path: Path) -> Table:
+    """The rows of one Parquet file; nulls are missing cells, booleans are 0 and 1.
+
+    Whole numbers beyond 2^53 become the nearest double.  Raises InvalidParquet for a file that cannot be read, for a
+    column that is neither numbers, booleans, strings nor a dictionary of strings (naming column and type), and with the
+    remedy when pyarrow is not installed; EmptyInput, NonFinite, or DuplicateFeature.
+    """
+    try:
+        import pyarrow as pa  # noqa: PLC0415  the extra ``train`` is not always installed
+        import pyarrow.parquet as pq  # noqa: PLC0415  as above
+    except ModuleNotFoundError:
+        raise InvalidParquet(
+            "reading Parquet needs pyarrow, which is not installed", hint="pip install 'logitd[train]'"
+        ) from None
+    try:
+        with pq.ParquetFile(path) as file:
+            _check_schema(file.schema_arrow)
+            arrow = file.read()
+    except (pa.ArrowException, OSError):
+        raise InvalidParquet("not a readable Parquet file; is it cut short?") from None
+    if not arrow.num_rows:
+        raise EmptyInput("no data rows")
+    names = tuple(arrow.column_names)
+    columns = tuple(_column(name, column) for name, column in zip(names, arrow.columns, strict=True))
+    return Table(names, columns, arrow.num_rows)
+
+
+def _check_schema(schema: ArrowSchema) -> None:
+    """Raise before any cell is read when a column is not wanted."""
+    if not schema.names:
+        raise InvalidParquet("the file has no columns")
+    check_column_names(schema.names)
+    for field in schema:
+        if str(field.type) not in _NUMERIC and not _is_text(field.type):
+            raise InvalidParquet(
+                f"column {quoted(field.name)} has the type {quoted(field.type)}; expected numbers, booleans or strings"
+            )
+
+
+def _is_text(dtype: DataType) -> bool:
+    name = str(dtype)
+    return name in _TEXT or (name.startswith("dictionary<") and str(dtype.value_type) in _TEXT)
+
+
+def _column(name: str, column: ChunkedArray) -> Column:
+    if _is_text(column.type):
+        texts = np.empty(len(column), dtype=np.object_)
+        texts[:] = column.cast("string").to_pylist()
+        return texts
+    # Not "safe": a whole number beyond 2^53 is rounded, as it is everywhere else.
+    numbers: Column = column.cast("float64", safe=False).to_numpy()
+    infinite = np.isinf(numbers.astype(np.float64, copy=False))
+    if infinite.any():
+        row = int(np.argmax(infinite))
+        raise NonFinite(f"row {row}, column {quoted(name)} is infinite")
+    return numbers

@@ -1,0 +1,114 @@
+"""``TrainingOptions``: how to fit, in scikit-learn's words, as the trainer and ``/train`` take them."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from service.errors import FieldError, InvalidParameter, UnknownField, quoted
+from service.tabular.schema import MissingPolicy
+
+Promotion: TypeAlias = Literal["certified", "if_better", "always", "never"]
+
+
+def _strength(value: object) -> object:
+    """C as it is written: a number, or the word "inf"."""
+    return math.inf if value == "inf" else value
+
+
+Strength: TypeAlias = Annotated[float, BeforeValidator(_strength), Field(gt=0)]
+
+
+class TrainingOptions(BaseModel):
+    """What can be said of a fit; the defaults are a certified fit with an L2 penalty of C = 1 on standardised columns.
+
+    standardize: None standardises when there is a penalty, whose meaning depends on the columns' units; without one
+    the optimum is the same either way, and the columns stay as they are.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    solver: Literal["auto", "newton", "gradient-descent"] = "auto"
+    C: Strength = 1.0
+    l1_ratio: Annotated[float, Field(ge=0, le=0)] = 0.0
+    fit_intercept: bool = True
+    standardize: bool | None = None
+    class_weight: Literal["balanced"] | dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] | None = None
+    max_iter: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
+    tol: Annotated[float, Field(gt=0, le=1)] = 1e-10
+    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    missing: MissingPolicy = "reject"
+    validation_fraction: Annotated[float, Field(ge=0, le=0.9)] = 0.2
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+
+    @property
+    def is_penalised(self) -> bool:
+        return math.isfinite(self.C)
+
+    @property
+    def standardizes(self) -> bool:
+        return self.is_penalised if self.standardize is None else self.standardize
+
+    @property
+    def penalty(self) -> str:
+        """The penalty and its scale, in words."""
+        if not self.is_penalised:
+            return "none"
+        scale = "standardised" if self.standardizes else "raw"
+        return f"L2 with C = {self.C:g}, on {scale} columns, the intercept free"
+
+    def as_json(self) -> dict[str, Any]:
+        """The options as JSON can hold them: C = inf is the word "inf"."""
+        return {**self.model_dump(mode="json"), "C": "inf" if math.isinf(self.C) else self.C}
+
+
+def parse_options(given: Mapping[str, object], *, from_text: bool = False) -> TrainingOptions:
+    """Options from JSON values, or (from_text) from the strings of a query or a command line.
+
+    Raises UnknownField with the nearest name, or InvalidParameter naming each option that is out of its range.
+    """
+    for name in given:
+        if name not in TrainingOptions.model_fields:
+            near = difflib.get_close_matches(name, TrainingOptions.model_fields, n=1)
+            raise UnknownField(
+                f"{quoted(name)} is not a training option",
+                pointer="/options",
+                hint=f"did you mean {near[0]}?" if near else None,
+            )
+    try:
+        return TrainingOptions.model_validate(given, strict=not from_text)
+    except ValidationError as error:
+        raise InvalidParameter("; ".join(_details(error)), errors=_field_errors(error)) from None
+
+
+def _field_errors(error: ValidationError) -> tuple[FieldError, ...]:
+    return tuple(
+        FieldError(f"/options/{entry['loc'][0]}", "invalid-parameter", entry["msg"])
+        for entry in error.errors(include_input=False)
+    )
+
+
+def _details(error: ValidationError) -> list[str]:
+    """One sentence an option; a union's branches are told as one."""
+    messages: dict[str, list[str]] = {}
+    for entry in error.errors(include_input=False):
+        messages.setdefault(str(entry["loc"][0]), []).append(entry["msg"])
+    return [f"{name}: {' or '.join(texts)}" for name, texts in messages.items()]
+
+
+def parse_promotion(promote: object) -> Promotion:
+    """``true``, ``false``, ``"if_better"`` or ``"always"``, as JSON or as a word; raises InvalidParameter."""
+    words: dict[object, Promotion] = {
+        "true": "certified",
+        "false": "never",
+        "if_better": "if_better",
+        "always": "always",
+    }
+    word = str(promote).lower() if isinstance(promote, bool) else promote
+    if not isinstance(word, str) or word not in words:
+        raise InvalidParameter('promote must be true, false, "if_better" or "always"', pointer="/promote")
+    return words[word]

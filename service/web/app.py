@@ -1,0 +1,141 @@
+"""The application: every URL of the service on one page."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import TypeAlias
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Match
+
+import service
+from service.errors import ServiceError
+from service.serving.control_plane import ControlPlane
+from service.serving.data_plane import DataPlane
+from service.serving.metrics import Metrics
+from service.serving.registry import ModelRegistry
+from service.serving.trainer_process import TrainerLimits, TrainerProcess
+from service.settings import Settings
+from service.store.model_store import ModelStore
+from service.tabular.limits import Limits
+from service.web import openapi
+from service.web.body import ACCEPTED
+from service.web.dialects.native import NativeDialect
+from service.web.errors import MethodNotAllowed, RouteNotFound, UnsupportedEncoding, UnsupportedMediaType, problem
+from service.web.middleware.request_context import RequestContext
+from service.web.models import ModelRoutes
+from service.web.pages import Pages
+from service.web.services import Services
+from service.web.training import TrainingRoutes
+
+Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
+Routes: TypeAlias = tuple[tuple[str, tuple[str, ...], Handler], ...]
+
+READ = ("GET", "HEAD")
+
+
+def create_app(settings: Settings, store: ModelStore, environment: dict[str, str]) -> FastAPI:
+    """The whole service over one store; ``environment`` is what the trainer's child process gets."""
+    services = assemble(settings, store, environment)
+    app = FastAPI(
+        title="logitd",
+        version=service.__version__,
+        summary="Train a logistic regression, with a proof of its optimum, and serve it over HTTP.",
+        root_path=settings.root_path,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.services = services
+    for path, methods, handler in routes(services):
+        for method in methods:
+            app.router.add_api_route(
+                path,
+                handler,
+                methods=[method],
+                response_model=None,
+                **openapi.documentation(path, method, handler.__doc__ or ""),
+            )
+    app.add_exception_handler(ServiceError, on_service_error)
+    app.add_exception_handler(HTTPException, on_http_exception)
+    app.add_middleware(RequestContext, metrics=services.metrics)
+    return app
+
+
+def assemble(settings: Settings, store: ModelStore, environment: dict[str, str]) -> Services:
+    """The parts, in the order in which they need each other."""
+    registry = ModelRegistry(store, settings.default_model)
+    limits = TrainerLimits(
+        max_rows=settings.max_train_cells,
+        max_features=Limits().max_features,
+        max_cells=settings.max_train_cells,
+        timeout_s=settings.train_timeout_s,
+    )
+    return Services(
+        settings=settings,
+        registry=registry,
+        data_plane=DataPlane(registry),
+        control_plane=ControlPlane(store, clock=lambda: datetime.now(UTC)),
+        trainer=TrainerProcess(settings.store, limits, environment),
+        metrics=Metrics(service.__version__),
+    )
+
+
+def routes(services: Services) -> Routes:
+    """Path, methods, handler."""
+    native, models = NativeDialect(services), ModelRoutes(services)
+    training, pages = TrainingRoutes(services), Pages(services)
+    table: Routes = (
+        ("/predict", ("POST",), native.predict),
+        ("/predict_proba", ("POST",), native.predict_proba),
+        ("/train", ("POST",), training.train),
+        ("/models", READ, models.models),
+        ("/models/{model}", READ, models.model),
+        ("/models/{model}/example", READ, models.example),
+        ("/models/{model}/versions/{version}", (*READ, "DELETE"), models.version),
+        ("/models/{model}/versions/{version}/summary", READ, models.summary),
+        ("/models/{model}/aliases/{alias}", (*READ, "PUT"), models.alias),
+        ("/livez", READ, pages.livez),
+        ("/readyz", READ, pages.readyz),
+        ("/healthz", READ, pages.readyz),
+        ("/version", READ, pages.version),
+        ("/problems/{slug}", READ, pages.problem_type),
+        ("/docs", READ, pages.docs),
+        ("/docs/{asset}", READ, pages.asset),
+        ("/", READ, pages.index),
+    )
+    return (*table, ("/metrics", READ, pages.metrics)) if services.settings.metrics else table
+
+
+async def on_service_error(request: Request, error: Exception) -> Response:
+    """The one place where an error becomes an answer."""
+    assert isinstance(error, ServiceError)
+    headers = {}
+    if isinstance(error, UnsupportedMediaType):
+        headers["Accept-Post"] = ACCEPTED
+    if isinstance(error, UnsupportedEncoding):
+        headers["Accept-Encoding"] = "gzip"
+    return problem(error, request, headers)
+
+
+async def on_http_exception(request: Request, error: Exception) -> Response:
+    """The framework's own refusals, 404 and 405, in the same form as ours."""
+    assert isinstance(error, HTTPException)
+    allowed = allowed_methods(request)
+    if error.status_code == 405 and allowed:
+        names = ", ".join(sorted(allowed))
+        return problem(MethodNotAllowed(f"this path takes {names}"), request, {"Allow": names})
+    return problem(RouteNotFound("there is nothing at this path", hint="GET / lists what there is"), request)
+
+
+def allowed_methods(request: Request) -> set[str]:
+    """The methods of the routes that match the path."""
+    found: set[str] = set()
+    for route in request.app.router.routes:
+        match, _ = route.matches(request.scope)
+        if match is not Match.NONE:
+            found |= set(getattr(route, "methods", None) or ())
+    return found

@@ -1,0 +1,82 @@
+"""Reading a request's body: media type, content coding, and a limit that is held while reading."""
+
+from __future__ import annotations
+
+import zlib
+from enum import Enum
+
+from starlette.requests import Request
+
+from service.errors import InvalidEncoding
+from service.web.errors import PayloadTooLarge, UnsupportedEncoding, UnsupportedMediaType
+
+MAX_GZIP_MEMBERS = 16
+ACCEPTED = "application/json, text/csv"
+
+
+class MediaType(Enum):
+    JSON = "application/json"
+    CSV = "text/csv"
+
+
+def media_type(request: Request) -> MediaType:
+    """The type of the body: JSON when there is none, and for what ``curl -d`` sends by itself.
+
+    Raises UnsupportedMediaType for other types and for charsets other than UTF-8.
+    """
+    value = request.headers.get("content-type", "").lower()
+    kind, _, parameters = value.partition(";")
+    charset = parameters.partition("charset=")[2].split(";")[0].strip(' "')
+    if charset not in {"", "utf-8", "utf8"}:
+        raise UnsupportedMediaType("the charset must be utf-8")
+    kind = kind.strip()
+    if kind == MediaType.CSV.value:
+        return MediaType.CSV
+    if kind in {"", "application/json", "application/x-www-form-urlencoded"} or (
+        kind.startswith("application/") and kind.endswith("+json")
+    ):
+        return MediaType.JSON
+    raise UnsupportedMediaType(f"the Content-Type must be one of {ACCEPTED}")
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """The whole body, inflated if it came as gzip; never more than ``limit`` bytes, on the wire and after.
+
+    Raises PayloadTooLarge as soon as the announced or the counted length passes the limit, UnsupportedEncoding, or
+    InvalidEncoding.
+    """
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in {"identity", "", "gzip"}:
+        raise UnsupportedEncoding("the Content-Encoding must be gzip, or none")
+    announced = request.headers.get("content-length", "0")
+    if announced.isdecimal() and int(announced) > limit:
+        raise _too_large(limit)
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise _too_large(limit)
+    return inflate(bytes(body), limit) if encoding == "gzip" else bytes(body)
+
+
+def inflate(body: bytes, limit: int) -> bytes:
+    """The content of gzip ``body``; raises InvalidEncoding, or PayloadTooLarge after at most ``limit`` + 1 bytes."""
+    inflated, rest = b"", body
+    for _ in range(MAX_GZIP_MEMBERS):
+        member = zlib.decompressobj(wbits=31)
+        try:
+            inflated += member.decompress(rest, limit + 1 - len(inflated))
+        except zlib.error:
+            raise InvalidEncoding("the body is not gzip, or is damaged") from None
+        if len(inflated) > limit:
+            raise _too_large(limit)
+        if not member.eof:
+            raise InvalidEncoding("the gzip body ends too early")
+        rest = member.unused_data
+        if not rest:
+            return inflated
+    raise InvalidEncoding(f"the gzip body has more than {MAX_GZIP_MEMBERS} members")
+
+
+def _too_large(limit: int) -> PayloadTooLarge:
+    return PayloadTooLarge(f"the body may have at most {limit} bytes")

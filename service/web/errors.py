@@ -1,0 +1,91 @@
+"""From errors to answers: one table of statuses, one body (RFC 9457 ``application/problem+json``)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service import errors
+from service.errors import ServiceError
+
+PROBLEM_JSON = "application/problem+json"
+
+
+class RouteNotFound(ServiceError):
+    """There is nothing at this path.  ``GET /`` lists what there is."""
+
+
+class MethodNotAllowed(ServiceError):
+    """The path exists, but not for this method; the header ``Allow`` names those that it has."""
+
+
+class PayloadTooLarge(ServiceError):
+    """The body has more bytes than the service reads.  Send fewer rows at a time."""
+
+
+class UnsupportedMediaType(ServiceError):
+    """The Content-Type is not one that this path reads; the header ``Accept-Post`` names those that it does."""
+
+
+class UnsupportedEncoding(ServiceError):
+    """The Content-Encoding is not gzip; the header ``Accept-Encoding`` says so."""
+
+
+class InternalError(ServiceError):
+    """A defect of this service.  Its log has the details under the request id."""
+
+
+# Looked up along the class's ancestors: a base serves its whole family.
+STATUS: dict[type[ServiceError], int] = {
+    errors.Unparseable: 400,
+    errors.Forbidden: 403,
+    errors.NotFound: 404,
+    RouteNotFound: 404,
+    MethodNotAllowed: 405,
+    errors.Conflict: 409,
+    errors.PreconditionFailed: 412,
+    PayloadTooLarge: 413,
+    UnsupportedMediaType: 415,
+    UnsupportedEncoding: 415,
+    errors.InvalidInput: 422,
+    InternalError: 500,
+    errors.Unavailable: 503,
+    errors.Integrity: 503,
+    errors.TrainTimeout: 504,
+    errors.StoreFull: 507,
+    ServiceError: 500,
+}
+RETRY_AFTER_S = "5"
+
+
+def status_of(kind: type[ServiceError]) -> int:
+    """The HTTP status of an error class."""
+    return next(STATUS[ancestor] for ancestor in kind.__mro__ if ancestor in STATUS)
+
+
+def problem_body(error: ServiceError, request_id: str, root_path: str = "") -> dict[str, Any]:
+    """The members of RFC 9457, and ours: ``request_id``, ``errors`` (at most ten), ``hint``."""
+    body: dict[str, Any] = {
+        "type": f"{root_path}/problems/{error.slug}",
+        "title": type(error).title(),
+        "status": status_of(type(error)),
+        "detail": error.detail,
+        "request_id": request_id,
+    }
+    if error.errors:
+        body["errors"] = [{"pointer": e.pointer, "code": e.code, "detail": e.detail} for e in error.errors]
+    if error.hint:
+        body["hint"] = error.hint
+    return body
+
+
+def problem(error: ServiceError, request: Request, headers: dict[str, str] | None = None) -> Response:
+    """The answer for an error; 503 and 504 say when to come back."""
+    status = status_of(type(error))
+    body = problem_body(error, request.state.request_id, request.scope.get("root_path", ""))
+    content = json.dumps(body, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+    extra = {"Retry-After": RETRY_AFTER_S} if status in {503, 504} else {}
+    return Response(content, status, {**extra, **(headers or {})}, PROBLEM_JSON)

@@ -1,0 +1,149 @@
+"""``/models…``: what is stored, where aliases point, and moving them."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from bisect import bisect_right
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from service.errors import AliasNotFound, InvalidParameter, UnknownField, VersionNotFound, WrongType, quoted
+from service.serving import views
+from service.store.aliases import AliasEntry
+from service.store.model_store import StoredModel
+from service.store.names import ModelRef, check_alias, check_name, is_version, parse_version
+from service.tabular.strict_json import parse_json
+from service.web import query
+from service.web.body import read_body
+from service.web.services import Services, json_response
+
+PAGE, LARGEST_PAGE = 100, 1000
+ENTITY_TAG = re.compile(r'"([0-9]{1,18})"')
+LOOKS_LIKE_VERSION = re.compile(r"[-+.0-9].*")
+
+
+class ModelRoutes:
+    """The routes below ``/models``; writes run in a thread, since they wait for the disk."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._store = services.control_plane.store
+
+    async def models(self, request: Request) -> Response:
+        """The models by name, ``limit`` at a time; ``next`` is the path of the next page, or null."""
+        parameters = query.query_parameters(request, ("limit", "after"))
+        limit = query.whole_number(parameters, "limit", default=PAGE, largest=LARGEST_PAGE)
+        names = self._store.names()
+        start = bisect_right(names, parameters["after"]) if "after" in parameters else 0
+        page = names[start : start + limit]
+        more = start + limit < len(names)
+        body = {
+            "models": [views.model_line(self._store, name) for name in page],
+            "next": f"{request.scope.get('root_path', '')}/models?limit={limit}&after={page[-1]}" if more else None,
+        }
+        return json_response(body)
+
+    async def model(self, request: Request) -> Response:
+        """One model: versions, aliases, history."""
+        query.query_parameters(request, ())
+        return json_response(views.model(self._store, self._name(request)))
+
+    async def version(self, request: Request) -> Response:
+        """One version by number or alias: the manifest with coefficients and standard errors; DELETE removes it."""
+        query.query_parameters(request, ())
+        if request.method == "DELETE":
+            return await self._delete(request)
+        stored = self._stored(request)
+        return json_response(views.version(stored), headers=model_version(stored))
+
+    async def _delete(self, request: Request) -> Response:
+        self._services.check_may_write(request)
+        name, version = self._name(request), parse_version(request.path_params["version"])
+        await asyncio.to_thread(self._services.control_plane.delete, name, version)
+        self._services.registry.forget(name, version)
+        return Response(status_code=204)
+
+    async def summary(self, request: Request) -> Response:
+        """The table that a statistician expects, as text."""
+        query.query_parameters(request, ())
+        stored = self._stored(request)
+        return PlainTextResponse(views.summary(stored), headers=model_version(stored))
+
+    async def example(self, request: Request) -> Response:
+        """A request body that works, from the live version's features."""
+        query.query_parameters(request, ())
+        stored = self._services.data_plane.resolve(ModelRef(self._name(request)))
+        return json_response(views.example(stored.model), headers=model_version(stored))
+
+    async def alias(self, request: Request) -> Response:
+        """Where an alias points; PUT ``{"version": 7, "reason": "…"}`` moves it, ``If-Match`` guards the move."""
+        query.query_parameters(request, ())
+        name, alias = self._name(request), check_alias(request.path_params["alias"])
+        if request.method == "PUT":
+            entry = await self._move(request, name, alias)
+        else:
+            entry = self._alias(name, alias)
+        body = {"model": name, "alias": alias, **entry.model_dump(mode="json")}
+        return json_response(body, headers={"ETag": f'"{entry.serial}"'})
+
+    async def _move(self, request: Request, name: str, alias: str) -> AliasEntry:
+        self._services.check_may_write(request)
+        body = await read_body(request, self._services.settings.max_body_bytes)
+        version, reason = alias_move(parse_json(body))
+        expected = expected_serial(request)
+        return await asyncio.to_thread(
+            self._services.control_plane.promote, name, alias, version, reason=reason, expected_serial=expected
+        )
+
+    def _alias(self, name: str, alias: str) -> AliasEntry:
+        aliases = self._store.aliases(name)
+        if alias not in aliases:
+            raise AliasNotFound(f"model {quoted(name)} has no alias {quoted(alias)}")
+        return aliases[alias]
+
+    @staticmethod
+    def _name(request: Request) -> str:
+        return check_name(request.path_params["model"])
+
+    def _stored(self, request: Request) -> StoredModel:
+        name, version = self._name(request), request.path_params["version"]
+        if is_version(version) or LOOKS_LIKE_VERSION.fullmatch(version):
+            return self._services.data_plane.resolve(ModelRef(name, version=parse_version(version)))
+        alias = check_alias(version)
+        if alias not in self._store.aliases(name):
+            raise VersionNotFound(f"model {quoted(name)} has no version and no alias {quoted(alias)}")
+        return self._services.data_plane.resolve(ModelRef(name, alias=alias))
+
+
+def model_version(stored: StoredModel) -> dict[str, str]:
+    return {"Model-Version": f"{stored.manifest.name}/{stored.manifest.version}"}
+
+
+def alias_move(value: object) -> tuple[int, str]:
+    """The version and the reason of ``{"version": 7, "reason": "…"}``; raises WrongType or UnknownField."""
+    if not isinstance(value, dict):
+        raise WrongType('expected an object: {"version": 7, "reason": "…"}', pointer="")
+    for key in value:
+        if key not in {"version", "reason"}:
+            raise UnknownField(f"{quoted(key)} is not a field here; expected version and reason", pointer="")
+    version, reason = value.get("version"), value.get("reason", "")
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise WrongType("version must be a whole number from 1", pointer="/version")
+    if not isinstance(reason, str):
+        raise WrongType("reason must be a string", pointer="/reason")
+    return version, reason
+
+
+def expected_serial(request: Request) -> int | None:
+    """``If-Match: "5"`` is the serial that the alias must have, ``If-None-Match: *`` that there is none yet (0)."""
+    if request.headers.get("if-none-match") == "*":
+        return 0
+    tag = request.headers.get("if-match")
+    if tag is None:
+        return None
+    found = ENTITY_TAG.fullmatch(tag.strip())
+    if found is None:
+        raise InvalidParameter('If-Match must be the ETag of the alias, such as "5"')
+    return int(found[1])

@@ -1,0 +1,61 @@
+"""What the web floor is handed: the planes and the settings, put together once in ``create_app``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service.errors import CrossSite, TrainingDisabled, WritesNotAllowed
+from service.serving.control_plane import ControlPlane
+from service.serving.data_plane import DataPlane
+from service.serving.metrics import Metrics
+from service.serving.registry import ModelRegistry
+from service.serving.trainer_process import TrainerProcess
+from service.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The parts that handlers call."""
+
+    settings: Settings
+    registry: ModelRegistry
+    data_plane: DataPlane
+    control_plane: ControlPlane
+    trainer: TrainerProcess
+    metrics: Metrics
+
+    def check_may_write(self, request: Request) -> None:
+        """Raise CrossSite or WritesNotAllowed."""
+        check_same_site(request)
+        if not self.settings.may_write:
+            raise WritesNotAllowed(
+                "this service listens beyond this machine without keys, so it only predicts; bind it to 127.0.0.1, "
+                "or set LOGITD_TRUST_NETWORK=on where everyone on the network may write"
+            )
+
+    def check_may_train(self, request: Request) -> None:
+        """Raise CrossSite, WritesNotAllowed or TrainingDisabled."""
+        self.check_may_write(request)
+        if not self.settings.train:
+            raise TrainingDisabled("training is switched off here (LOGITD_TRAIN=off)")
+
+
+def check_same_site(request: Request) -> None:
+    """Raise CrossSite for what a browser sends from another site's page; other clients send neither header."""
+    if request.headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:
+        raise CrossSite("a browser sent this from another site's page")
+    origin = request.headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+        raise CrossSite("the Origin is not this site")
+
+
+def json_response(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """JSON that survives a float64 round trip, holds no NaN, and ends in a newline."""
+    content = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return Response(content.encode() + b"\n", status, headers, "application/json")

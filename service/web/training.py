@@ -1,0 +1,50 @@
+"""``POST /train``: hands the body as it is to the trainer process."""
+
+from __future__ import annotations
+
+import re
+from time import perf_counter
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service.errors import InvalidParameter, ServiceError
+from service.serving.trainer_process import TrainingJob
+from service.web import query
+from service.web.body import MediaType, media_type, read_body
+from service.web.services import Services, json_response
+
+IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,256}")
+
+
+class TrainingRoutes:
+    """Fit, store and, if wanted, promote a new version."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def train(self, request: Request) -> Response:
+        """201 with the new version's place; the event loop only waits."""
+        services = self._services
+        services.check_may_train(request)
+        kind, key = media_type(request), idempotency_key(request)
+        parameters = query.query_parameters(request, known=None if kind is MediaType.CSV else ())
+        body = await read_body(request, services.settings.max_train_body_bytes)
+        began = perf_counter()
+        try:
+            answer = await services.trainer.train(TrainingJob(body, kind is MediaType.CSV, parameters), key)
+        except ServiceError as error:
+            services.metrics.trainings.labels(error.slug).inc()
+            raise
+        services.metrics.trainings.labels("published").inc()
+        place = f"{request.scope.get('root_path', '')}/models/{answer['model']}/versions/{answer['version']}"
+        headers = {"Location": place, "Model-Version": f"{answer['model']}/{answer['version']}"}
+        return json_response({**answer, "seconds": round(perf_counter() - began, 6)}, 201, headers)
+
+
+def idempotency_key(request: Request) -> str | None:
+    """The header ``Idempotency-Key``, 1 to 256 printable characters; raises InvalidParameter."""
+    key = request.headers.get("idempotency-key")
+    if key is not None and not IDEMPOTENCY_KEY.fullmatch(key):
+        raise InvalidParameter("Idempotency-Key must be 1 to 256 printable ASCII characters without spaces")
+    return key
