@@ -84,7 +84,10 @@ def _curved_directions(objective: Objective) -> int:
     """Directions of the parameters that change some row; of softmax also those of the gauge."""
     rows = objective.rows
     n_logits = objective.n_params // rows.width
-    return design_rank(rows) if n_logits == 1 else (n_logits - 1) * design_rank(rows) + rows.width
+    if n_logits == 1:
+        return design_rank(rows)
+    n_live = int(rows.X.any(axis=0).sum()) + rows.width - rows.X.shape[1]
+    return (n_logits - 1) * design_rank(rows) + n_live
 
 
 def _bound(newton_decrement: float, leverage: float) -> float:

@@ -47,7 +47,8 @@ def factorise(hessian: Matrix) -> Factor:
     makes the rank independent of the units of the columns.
     """
     diagonal = np.diag(hessian)
-    unit = np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
+    # Divided by inf, a parameter without curvature drops out of every direction, to the bit.
+    unit = np.sqrt(np.where(diagonal > 0, diagonal, np.inf))
     correlation = hessian / unit[:, None] / unit
     try:
         L = np.linalg.cholesky(correlation)

@@ -22,24 +22,22 @@ def observed_covariance(objective: Objective, w: Vector) -> Matrix:
     shrunken estimate around its own mean; the shrinkage itself, a bias of -(H + Λ)⁻¹ Λ w, is not in it.
     Source: S. le Cessie, J. van Houwelingen, Ridge estimators in logistic regression, Applied Statistics 41, 1992.
     """
-    _, _, hessian = objective.value_gradient_hessian(w)
-    F = factorise(hessian).F
-    penalty = objective.l2_params
-    if not penalty.any() and objective.n_params == objective.rows.width:
-        return np.asarray(F @ F.T, dtype=np.float64)
-    # Of softmax, the gauge directions are taken out as well: the loss has no curvature there.
-    inner = np.eye(F.shape[1]) - F.T @ (penalty[:, None] * F) - F.T @ _gauge_part(objective, hessian) @ F
+    _, _, total = objective.value_gradient_hessian(w)
+    # Not by subtracting Λ from the total: where the penalty dominates, that would leave its rounding only.
+    _, _, of_loss = objective.without_penalty().value_gradient_hessian(w)
+    F = factorise(total).F
+    inner = F.T @ (of_loss - _gauge(objective, of_loss)) @ F
     return np.asarray(F @ inner @ F.T, dtype=np.float64)
 
 
-def _gauge_part(objective: Objective, hessian: Matrix) -> Matrix:
-    """What the Hessian holds along the directions that move all classes alike, less the penalty."""
+def _gauge(objective: Objective, hessian: Matrix) -> Matrix:
+    """What an unpenalised Hessian holds along the directions that move all classes alike: the loss has none there."""
     width = objective.rows.width
     n_classes = objective.n_params // width
     if n_classes == 1:
         return np.zeros_like(hessian)
     centre = np.kron(np.full((n_classes, n_classes), 1.0 / n_classes), np.eye(width))
-    return np.asarray(centre @ (hessian - np.diag(objective.l2_params)) @ centre, dtype=np.float64)
+    return np.asarray(centre @ hessian @ centre, dtype=np.float64)
 
 
 def standard_errors(covariance: Matrix) -> Vector:

@@ -121,5 +121,8 @@ class Objective(Protocol):
     def separates(self, w: Vector) -> bool:
         """Whether every row is on its right side of w by more than rounding: w proves complete separation."""
 
+    def without_penalty(self) -> Objective:
+        """The same loss with λ = 0."""
+
     def intercept_only(self, w: Vector) -> tuple[Objective, Vector]:
         """The same loss as a function of the intercepts alone, the coefficients of w held fixed; and their start."""

@@ -116,6 +116,9 @@ class BinaryObjective:
         noise = self.rows.summation_error * (np.abs(self.rows.augmented()) @ np.abs(w))
         return bool((margins > noise).all())
 
+    def without_penalty(self) -> BinaryObjective:
+        return replace(self, rows=replace(self.rows, l2=np.zeros_like(self.rows.l2)))
+
     def intercept_only(self, w: Vector) -> tuple[BinaryObjective, Vector]:
         n_columns = self.rows.X.shape[1]
         rows = replace(self.rows, X=self.rows.X[:, :0], l2=self.rows.l2[:0])

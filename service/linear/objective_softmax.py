@@ -16,7 +16,7 @@ class SoftmaxObjective:
     """The log-loss of K classes; y: (n,) of indices 0…K-1; offset: (n, K) added to η, or 0.
 
     Adding the same vector to the parameters of all classes changes no probability.  These directions carry no
-    curvature but the penalty's; the Hessian gets (1/K) 11ᵀ ⊗ D, D > 0, along them (the gauge), so that it can be
+    curvature but the penalty's; the Hessian gets (1/K) 11ᵀ ⊗ D, D ≥ 0, along them (the gauge), so that it can be
     factored.  Iterates that start centred (the parameters sum to 0 over classes) stay centred, and there the gauge
     term is 0.
     """
@@ -82,9 +82,8 @@ class SoftmaxObjective:
         return self.value_at(raw, w), gradient.ravel(), flat + self._gauge(flat)
 
     def _gauge(self, hessian: Matrix) -> Matrix:
-        """(1/K) 11ᵀ ⊗ D with D the mean curvature of a parameter over the classes, or 1 where there is none."""
+        """(1/K) 11ᵀ ⊗ D with D the mean curvature of a parameter over the classes."""
         curvature = np.diag(hessian).reshape(self.n_classes, -1).mean(axis=0)
-        curvature = np.where(curvature > 0, curvature, 1.0)
         return np.kron(np.full((self.n_classes, self.n_classes), 1.0 / self.n_classes), np.diag(curvature))
 
     def gradient_function(self) -> Callable[[Vector], Vector]:
@@ -137,6 +136,9 @@ class SoftmaxObjective:
         raw[np.arange(self.rows.n_rows), self.y] = -np.inf
         moved = np.abs(self.rows.augmented()) @ np.abs(w.reshape(self.n_classes, -1)).T
         return bool((right - raw.max(axis=1) > 2 * self.rows.summation_error * moved.max(axis=1)).all())
+
+    def without_penalty(self) -> SoftmaxObjective:
+        return replace(self, rows=replace(self.rows, l2=np.zeros_like(self.rows.l2)))
 
     def intercept_only(self, w: Vector) -> tuple[SoftmaxObjective, Vector]:
         n_columns = self.rows.X.shape[1]

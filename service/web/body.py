@@ -15,6 +15,8 @@ ACCEPTED = "application/json, text/csv"
 
 
 class MediaType(Enum):
+    """The types of body that are read; the value is the Content-Type."""
+
     JSON = "application/json"
     CSV = "text/csv"
 
