@@ -20,7 +20,7 @@
     ├── Forbidden                  TrainingDisabled · WritesNotAllowed · CrossSite
     ├── Integrity                  CorruptVersion · NewerFormat
     └── Unavailable                NoLiveModel · TrainerBusy · TrainFailed · OutOfMemory
-                                   StoreUnavailable · StoreFull · TrainTimeout · Draining
+                                   StoreUnavailable · StoreFull · TrainTimeout
 
 The module knows no HTTP: the web floor maps classes to statuses, the command line to exit codes.  A class's
 docstring is what ``/problems/<slug>`` shows: its meaning, and what to do about it.
@@ -246,10 +246,7 @@ class TargetMissing(InvalidInput):
 
 
 class SeparationError(InvalidInput):
-    """No finite optimum was found: without a penalty, separable classes push the coefficients to infinity.
-
-    Use a finite C, or remove the column that gives the answer away.
-    """
+    """No finite optimum was found: without a penalty separable classes push coefficients to infinity.  Use a finite C."""
 
 
 class IdempotencyMismatch(InvalidInput):
@@ -301,10 +298,7 @@ class TrainingDisabled(Forbidden):
 
 
 class WritesNotAllowed(Forbidden):
-    """The service listens beyond this machine without keys, so it only predicts.
-
-    Bind it to 127.0.0.1, or set ``LOGITD_TRUST_NETWORK=on`` on a network where everyone may write.
-    """
+    """The service listens beyond this machine without keys: bind it to 127.0.0.1, or set ``LOGITD_TRUST_NETWORK=on``."""
 
 
 class CrossSite(Forbidden):
@@ -353,7 +347,3 @@ class StoreUnavailable(Unavailable):
 
 class StoreFull(Unavailable):
     """The disk of the model store is full.  Nothing was published; the live model keeps answering."""
-
-
-class Draining(Unavailable):
-    """The service is shutting down.  Send the request to another instance."""

@@ -58,8 +58,9 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
+    # The environment is that of this run: `-o` keeps make from installing it anew from the copy.
     server = subprocess.Popen(
-        ["make", "serve", f"PORT={port}"], cwd=folder, stderr=subprocess.PIPE, text=True, start_new_session=True
+        ["make", "serve", f"PORT={port}", "-o", ".venv/serve"], cwd=folder, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     try:
         wait_until_ready(port)

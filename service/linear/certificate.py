@@ -86,7 +86,7 @@ def _curved_directions(objective: Objective) -> int:
     n_logits = objective.n_params // rows.width
     if n_logits == 1:
         return design_rank(rows)
-    n_live = int(rows.X.any(axis=0).sum()) + rows.width - rows.X.shape[1]
+    n_live = int(rows.X.any(axis=0).sum()) + int(rows.fit_intercept)
     return (n_logits - 1) * design_rank(rows) + n_live
 
 

@@ -39,7 +39,9 @@ class Scaling:
         deviation[constant] = 1.0
         scale = deviation * unit
         scale[constant] = 1.0
-        return cls(mean * unit, scale)
+        # Centred by its rounded mean, a constant column would hold rounding, which an unpenalised fit takes for data.
+        centre = np.where(np.ptp(shrunk, axis=0) == 0, matrix[0], mean * unit)
+        return cls(centre, scale)
 
     @classmethod
     def identity(cls, n_columns: int) -> Scaling:

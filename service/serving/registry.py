@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from time import monotonic
 from types import MappingProxyType
 from typing import TypeAlias
 
-from service.errors import AliasNotFound, ModelNotFound, NoLiveModel, ServiceError, quoted
+from service.errors import AliasNotFound, ModelNotFound, NoLiveModel, ServiceError, StoreUnavailable, quoted
 from service.store.model_store import ModelStore, StoredModel
 from service.store.names import LIVE, ModelRef
 
@@ -17,15 +19,25 @@ log = logging.getLogger("logitd.registry")
 Stamp: TypeAlias = tuple[int, int, int] | None
 # Versions asked for by number stay in memory up to this many, the oldest leaves first.
 MAX_PINNED = 32
+RETRY_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedAliases:
-    """The aliases of one model as they were when its alias file had this stamp, each with its version loaded."""
+    """The aliases of one model as they were when its alias file had this stamp, each with its version loaded.
+
+    failures: why an alias kept what it had, one sentence each; with any, the store is asked again at ``retry_at``.
+    """
 
     stamp: Stamp
     versions: Mapping[str, StoredModel]
-    reason: str = ""
+    failures: tuple[str, ...] = ()
+    retry_at: float = math.inf
+
+    @property
+    def reason(self) -> str:
+        """The failures as the end of a sentence."""
+        return "".join(f": {failure}" for failure in self.failures)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +52,15 @@ class ModelRegistry:
     """Resolves references to loaded models.
 
     Each resolution looks at the stamp of the model's alias file, one ``stat``, so that a promotion by any process is
-    seen by the next request.  A version that fails to load changes nothing but ``failed_reloads`` and a log line.
+    seen by the next request.  A version that fails to load changes nothing but ``failed_reloads`` and a log line; it is
+    tried again every ``RETRY_S`` seconds, since the cause may have been the disk and not the file.
+
+    clock: seconds that only go forward.
     """
 
-    def __init__(self, store: ModelStore, default_model: str) -> None:
+    def __init__(self, store: ModelStore, default_model: str, clock: Callable[[], float] = monotonic) -> None:
         self._store = store
+        self._clock = clock
         self.default_model = default_model
         self.loaded = LoadedModels()
         self.failed_reloads = 0
@@ -80,8 +96,14 @@ class ModelRegistry:
 
     def _current_aliases(self, name: str) -> LoadedAliases:
         known = self.loaded.aliases.get(name)
-        stamp = self._store.stamp(name)
-        if known is not None and known.stamp == stamp:
+        try:
+            stamp = self._store.stamp(name)
+        except StoreUnavailable:
+            # A store that cannot be read now has no news: what is in memory goes on answering.
+            if known is None:
+                raise
+            return known
+        if known is not None and known.stamp == stamp and (not known.failures or self._clock() < known.retry_at):
             return known
         if stamp is None and known is None:
             return LoadedAliases(None, MappingProxyType({}))
@@ -94,28 +116,31 @@ class ModelRegistry:
         before = known.versions if known is not None else MappingProxyType({})
         try:
             targets = {alias: entry.version for alias, entry in self._store.aliases(name).items()}
-        except ModelNotFound:
-            return LoadedAliases(stamp, MappingProxyType({}))
         except ServiceError as error:
-            self._report(name, error)
-            return LoadedAliases(stamp, before, reason=f": {error.detail}")
+            if isinstance(error, ModelNotFound) and not before:
+                return LoadedAliases(stamp, before)
+            # A version in use cannot be deleted through the store: its files were taken away underneath.
+            return self._kept(name, LoadedAliases(stamp, before, (error.detail,)), known)
         versions: dict[str, StoredModel] = {}
-        reason = ""
+        failures: list[str] = []
         for alias, version in targets.items():
             loaded = before.get(alias)
             try:
                 same = loaded is not None and loaded.manifest.version == version
                 versions[alias] = loaded if loaded is not None and same else self._store.load(name, version)
             except ServiceError as error:
-                self._report(name, error)
-                reason = f": {error.detail}"
+                failures.append(error.detail)
                 if loaded is not None:
                     versions[alias] = loaded
-        return LoadedAliases(stamp, MappingProxyType(versions), reason)
+        return self._kept(name, LoadedAliases(stamp, MappingProxyType(versions), tuple(failures)), known)
 
-    def _report(self, name: str, error: ServiceError) -> None:
-        self.failed_reloads += 1
-        log.error("model %s was not reloaded: %s", name, error.detail)
+    def _kept(self, name: str, fresh: LoadedAliases, known: LoadedAliases | None) -> LoadedAliases:
+        """``fresh`` with the time of its next try; a failure counts and is logged when it is new."""
+        for failure in fresh.failures:
+            if known is None or failure not in known.failures:
+                self.failed_reloads += 1
+                log.error("model %s was not reloaded: %s", name, failure)
+        return replace(fresh, retry_at=self._clock() + RETRY_S)
 
     def _pinned(self, name: str, version: int) -> StoredModel:
         found = self.loaded.pinned.get((name, version))

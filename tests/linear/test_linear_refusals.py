@@ -28,20 +28,20 @@ from service.errors import (
 X, Y = drawn(20, 2)
 NAN, INF = float("nan"), float("inf")
 
-PARAMETERS: list[tuple[str, Any]] = [
-    *(("C", value) for value in (0, -1, NAN, "1", None, True, 1e-320, [1.0])),
-    *(("l1_ratio", value) for value in (0.5, None, NAN)),
-    *(("solver", value) for value in ("lbfgs", None, "")),
-    *(("tol", value) for value in (0, -1e-3, INF, NAN, "small")),
-    *(("max_iter", value) for value in (0, -1, 1.5, INF, NAN, True, "many")),
-    *(("learning_rate", value) for value in (0, -0.1, INF, NAN, "fast")),
-    *(("covariance", value) for value in ("hc3", True, [])),
-    *(("fit_intercept", value) for value in ("no", None, 1)),
-    *(("warm_start", value) for value in ("no", None)),
-]
+REFUSED: dict[str, tuple[Any, ...]] = {
+    "C": (0, -1, NAN, "1", None, True, 1e-320, [1.0]),
+    "l1_ratio": (0.5, None, NAN),
+    "solver": ("lbfgs", None, ""),
+    "tol": (0, -1e-3, INF, NAN, "small"),
+    "max_iter": (0, -1, 1.5, INF, NAN, True, "many"),
+    "learning_rate": (0, -0.1, INF, NAN, "fast"),
+    "covariance": ("hc3", True, []),
+    "fit_intercept": ("no", None, 1),
+    "warm_start": ("no", None),
+}
 
 
-@pytest.mark.parametrize(("name", "value"), PARAMETERS)
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in REFUSED.items() for value in values])
 def test_parameters_out_of_range_are_refused(name: str, value: Any) -> None:
     """A parameter that it cannot have raises InvalidParameter, which names and points at it and says what is allowed."""
     with pytest.raises(InvalidParameter, match=f"^{name} must be") as caught:
