@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from service.errors import InvalidParameter
+from service.errors import InvalidParameter, NumericOverflow
 from service.linear.link import sigmoid, softmax
 from service.tabular.design import Design
 from service.tabular.schema import Schema
@@ -118,13 +118,24 @@ class Model:
         return [self.classes[int(above)] for above in probabilities[:, 1] > threshold]
 
     def explain(self, table: Table) -> tuple[Explanation, ...]:
-        """Each row's logit, taken apart by feature: coef · (x - training mean)."""
+        """Each row's logit, taken apart by feature: coef · (x - training mean).
+
+        Raises NumericOverflow where the terms are too large to add up; errors otherwise: ``Schema.conform``.
+        """
         matrix = self.design.matrix(table)
         baseline = self.design.means @ self.coef.T + self.intercept
-        by_column = (matrix - self.design.means)[:, :, None] * self.coef.T[None, :, :]
         by_feature = np.zeros((len(matrix), len(self.schema.features), len(baseline)))
-        for column, feature in enumerate(self.design.feature_of_column):
-            by_feature[:, feature] += by_column[:, column]
+        with np.errstate(over="ignore", invalid="ignore"):
+            by_column = (matrix - self.design.means)[:, :, None] * self.coef.T[None, :, :]
+            for column, feature in enumerate(self.design.feature_of_column):
+                by_feature[:, feature] += by_column[:, column]
+            size = np.abs(by_feature).sum(axis=1) + np.abs(baseline)
+        if not (size <= LARGEST_LOGIT).all():
+            row = int(np.argmin((size <= LARGEST_LOGIT).all(axis=1)))
+            raise NumericOverflow(
+                f"the terms of row {row}'s logit leave the range of 64-bit floats; ask without explain",
+                pointer=f"/instances/{row}",
+            )
         return tuple(self._explanation(baseline, contributions) for contributions in by_feature)
 
     def _explanation(self, baseline: Vector, contributions: Matrix) -> Explanation:

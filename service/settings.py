@@ -9,9 +9,9 @@ import difflib
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from service.errors import FieldError, InvalidSettings
 
@@ -21,6 +21,18 @@ PORT_ALIASES = ("PORT", "AIP_HTTP_PORT", "SAGEMAKER_BIND_TO_PORT")
 
 Origin: TypeAlias = Literal["flag", "environment", ".env", "default"]
 MIB = 1 << 20
+# As ``service.store.names.NAME`` has it, which is a floor above.
+MODEL_NAME = r"^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$"
+
+
+def local(path: str) -> str:
+    """``path``, unless it is a URL: a store there would quietly become a directory called ``s3:``."""
+    if "://" in path:
+        raise ValueError("expected a directory, not a URL")
+    return path
+
+
+Directory: TypeAlias = Annotated[str, AfterValidator(local)]
 
 
 class Settings(BaseModel):
@@ -30,9 +42,11 @@ class Settings(BaseModel):
 
     host: str = Field("127.0.0.1", min_length=1, description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one and prints it.")
-    store: str = Field("model_store", min_length=1, description="Directory of the model store.")
+    store: Directory = Field("model_store", min_length=1, description="Directory of the model store.")
     seed_store: str = Field("", description="Directory whose models are copied into the store when it is empty.")
-    default_model: str = Field("iris", min_length=1, description="The model that answers when a request names none.")
+    default_model: str = Field(
+        "iris", pattern=MODEL_NAME, description="The model that answers when a request names none."
+    )
     train: bool = Field(default=True, description="Whether `/train` is offered (on, off).")
     train_timeout_s: float = Field(60.0, gt=0, le=86_400, description="Seconds that one training may take.")
     max_body_bytes: int = Field(8 * MIB, ge=1024, description="Largest request body, `/train` apart.")
@@ -42,7 +56,9 @@ class Settings(BaseModel):
     drain_s: int = Field(10, ge=0, le=3600, description="Seconds that requests in flight may take after SIGTERM.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     metrics: bool = Field(default=True, description="Whether `/metrics` is offered (on, off).")
-    root_path: str = Field("", description="Path prefix that a proxy in front strips off.")
+    root_path: str = Field(
+        "", pattern=r"^(/[A-Za-z0-9._~-]+)*$", description="Path prefix that a proxy in front strips off."
+    )
     trust_network: bool = Field(
         default=False, description="Allow writes without a key beyond loopback: for a network that is trusted."
     )

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import sys
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from service.settings import Settings, variable
 PROJECT = Path(__file__).parent.parent
 README = PROJECT / "README.md"
 SETTINGS = re.compile(r"(<!-- settings: [^>]*-->\n)(.*?)(<!-- end of settings -->)", re.DOTALL)
+MANY_DIGITS = re.compile(r"\d+\.\d{8,}(?:e-?\d+)?")
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
@@ -42,17 +44,33 @@ def commands() -> list[Command]:
     return found
 
 
-def output_pattern(output: str) -> re.Pattern[str]:
-    """Output as the README shows it: a line of ``…`` is any number of lines, ``…`` in a line is any text, and the
-    amount of white space does not matter."""
+def shows(output: str, printed: str) -> bool:
+    """Whether ``printed`` begins with ``output`` as the README shows it.
+
+    A line of ``…`` is any number of lines, ``…`` in a line any text, and the amount of white space does not matter.
+    Numbers of many digits agree to 1e-9: the last digits of an exponential belong to the processor.
+    """
+    found = _pattern(output).match(printed)
+    if found is None:
+        return False
+    expected = map(float, MANY_DIGITS.findall(output))
+    return all(math.isclose(a, float(b), rel_tol=1e-9) for a, b in zip(expected, found.groups(), strict=True))
+
+
+def _pattern(output: str) -> re.Pattern[str]:
     pattern = ""
     for line in output.splitlines():
         if line.strip() == "…":
             pattern += r"(?:.*\n)*?"
             continue
-        words = r"\s*".join(re.escape(word) for word in line.split())
-        pattern += r"\s*" + words.replace("…", ".*") + r"[^\S\n]*\n"
+        words = r"\s*".join(map(_word_pattern, line.split()))
+        pattern += r"\s*" + words + r"[^\S\n]*\n"
     return re.compile(pattern)
+
+
+def _word_pattern(word: str) -> str:
+    between = (re.escape(text).replace("…", ".*") for text in MANY_DIGITS.split(word))
+    return f"({MANY_DIGITS.pattern})".join(between)
 
 
 def settings_table() -> str:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from readme import PROJECT, Command, commands, fences, output_pattern
+from readme import PROJECT, Command, commands, fences, shows
 
 READY_WITHIN_S = 60
 EXIT_CODES = {"tutorial": 7}  # the README says so
@@ -60,7 +60,11 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
         port = probe.getsockname()[1]
     # The environment is that of this run: `-o` keeps make from installing it anew from the copy.
     server = subprocess.Popen(
-        ["make", "serve", f"PORT={port}", "-o", ".venv/serve"], cwd=folder, stderr=subprocess.PIPE, text=True, start_new_session=True
+        ["make", "serve", f"PORT={port}", "-o", ".venv/serve"],
+        cwd=folder,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     try:
         wait_until_ready(port)
@@ -91,7 +95,7 @@ def test_commands_do_what_the_readme_shows(checkout: Checkout) -> None:
 
         expected = next((code for word, code in EXIT_CODES.items() if word in command.line), 0)
         assert result.returncode == expected, (command.line, result.stderr)
-        assert output_pattern(command.output).match(result.stdout), (command.line, result.stdout)
+        assert shows(command.output, result.stdout), (command.line, result.stdout)
 
 
 @pytest.mark.parametrize("command", MAKE, ids=lambda command: command.line)

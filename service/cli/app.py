@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 
+import service
 from service import errors
 from service.cli import config, models, predict, serve, train
+from service.cli.surroundings import JsonOption, help_without_command
 from service.errors import ServiceError
 
 # Looked up along the class's ancestors.
-EXIT_CODES: dict[type[ServiceError], int] = {
+EXIT_CODES: dict[type, int] = {
     errors.InvalidSettings: 2,
     errors.InvalidParameter: 2,
     errors.InvalidName: 2,
@@ -26,10 +28,12 @@ EXIT_CODES: dict[type[ServiceError], int] = {
     errors.Conflict: 5,
     errors.PreconditionFailed: 5,
     errors.Integrity: 6,
+    errors.NoLiveModel: 4,
     errors.Unavailable: 6,
     errors.SeparationError: 7,
     errors.Diverged: 7,
-    ServiceError: 1,
+    MemoryError: 6,
+    Exception: 1,
 }
 
 USAGE = 2
@@ -37,8 +41,8 @@ USAGE = 2
 app = typer.Typer(
     name="logitd",
     help="Train a logistic regression, with a proof of its optimum, and serve it over HTTP.",
-    no_args_is_help=True,
     add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
@@ -50,22 +54,40 @@ app.command()(config.config)
 
 
 @app.command()
-def health() -> None:
-    """Say whether the service on this machine is ready: 0 yes, 1 no.  [--host HOST] [--port PORT] [--json]"""
+def health(
+    *,
+    host: Annotated[str, typer.Option(help="Address of the service.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port of the service.")] = 8000,
+    as_json: JsonOption = False,
+) -> None:
+    """Say whether the service is ready: exit code 0 yes, 1 no.
+
+    Without options it asks where LOGITD_HOST and LOGITD_PORT say, as logitd serve listens.
+    """
     # Only the help comes here: ``main`` answers before any of this is imported.
+    del host, port, as_json
 
 
 @app.callback(invoke_without_command=True)
 def root(
+    context: typer.Context,
     *,
-    version: bool = typer.Option(False, "--version", help="Print the release and exit."),  # noqa: FBT003 — typer's signature
+    version: Annotated[bool, typer.Option("--version", help="Print the release and exit.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
-    """Nothing to do: ``--version`` alone is answered by ``main``."""
-    del version
+    """Answer ``--version``, and show the help when there is no command; ``--debug`` is seen to by ``run``."""
+    del debug
+    if version:
+        print(f"logitd {service.__version__}")
+        raise typer.Exit
+    help_without_command(context)
 
 
 def run(arguments: Sequence[str]) -> int:
-    """The exit code of a command; a mistake is one line on standard error, a traceback only with ``--debug``."""
+    """The exit code of a command; a mistake is one line on standard error, a traceback only with ``--debug``.
+
+    Raises BrokenPipeError when the reader of standard output went away, OSError when it cannot be written.
+    """
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]
     try:
@@ -75,18 +97,30 @@ def run(arguments: Sequence[str]) -> int:
         return USAGE
     except (typer.Abort, KeyboardInterrupt):
         return 130
-    except BrokenPipeError:
-        # The reader of our output went away, as `| head` does: no news, and no second error at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except ServiceError as error:
+    except SystemExit:
+        # So typer and rich answer a broken pipe.
+        raise BrokenPipeError from None
+    except OSError:
         if debug:
             traceback.print_exc()
-        print(f"error: {error.detail}" + (f" ({error.hint})" if error.hint else ""), file=sys.stderr)
+        raise
+    except Exception as error:  # noqa: BLE001 — the one place where errors become exit codes
+        if debug:
+            traceback.print_exc()
+        print(f"error: {sentence(error)}", file=sys.stderr)
         return exit_code(type(error))
     return code if isinstance(code, int) else 0
 
 
-def exit_code(kind: type[ServiceError]) -> int:
+def sentence(error: Exception) -> str:
+    """What is said of an error."""
+    if isinstance(error, ServiceError):
+        return error.detail + (f" ({error.hint})" if error.hint else "")
+    if isinstance(error, MemoryError):
+        return "there is not enough memory for this"
+    return f"an unexpected {type(error).__name__}, which is a fault of logitd; --debug shows where"
+
+
+def exit_code(kind: type[Exception]) -> int:
     """The exit code of an error class."""
     return next(EXIT_CODES[ancestor] for ancestor in kind.__mro__ if ancestor in EXIT_CODES)

@@ -9,7 +9,7 @@ from service.settings import Settings, variable
 
 
 def config(*, as_json: JsonOption = False) -> None:
-    """Show each setting with its value, its origin and its default."""
+    """Show each setting: value, origin, default."""
     loaded = settings({})
     rows = [
         {

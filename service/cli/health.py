@@ -7,7 +7,9 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 
-DEFAULT_PORT = "8000"
+from dotenv import dotenv_values
+
+DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", "8000"
 PORT_VARIABLES = ("LOGITD_PORT", "PORT", "AIP_HTTP_PORT", "SAGEMAKER_BIND_TO_PORT")
 TIMEOUT_S = 3.0
 USAGE = "usage: logitd health [--host HOST] [--port PORT] [--json]"
@@ -15,32 +17,50 @@ USAGE = "usage: logitd health [--host HOST] [--port PORT] [--json]"
 LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 — not bound here, but translated
 
 
+def environment_with_file(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment over the variables of ``.env``, where ``logitd serve`` looks too."""
+    try:
+        from_file = dotenv_values(".env")
+    except (OSError, UnicodeDecodeError):
+        # ``logitd serve`` says what is wrong with the file; a probe asks whether it runs.
+        from_file = {}
+    return {**{name: value for name, value in from_file.items() if value is not None}, **environment}
+
+
 def health(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     """0 when ``/readyz`` answers 200, 1 when it does not, 2 for wrong usage; one line says so."""
-    options = {
-        "--host": environment.get("LOGITD_HOST", "127.0.0.1"),
-        "--port": next((environment[name] for name in PORT_VARIABLES if environment.get(name)), DEFAULT_PORT),
-    }
-    rest = list(arguments)
-    as_json = "--json" in rest
-    if as_json:
-        rest.remove("--json")
-    while rest:
-        name = rest.pop(0)
-        if name not in options or not rest:
-            print(USAGE, file=sys.stderr)
-            return 2
-        options[name] = rest.pop(0)
-    if not options["--port"].isdecimal():
-        print("error: the port must be a number", file=sys.stderr)
+    given = options(arguments)
+    if given is None:
+        print(USAGE, file=sys.stderr)
         return 2
-    status, detail = probe(LOOPBACK.get(options["--host"], options["--host"]), int(options["--port"]))
+    host = given.get("--host") or environment.get("LOGITD_HOST") or DEFAULT_HOST
+    in_environment = (environment[name] for name in PORT_VARIABLES if environment.get(name))
+    port = given.get("--port") or next(in_environment, DEFAULT_PORT)
+    if not (port.isdecimal() and 0 < int(port) < 1 << 16):
+        print("error: the port must be a number from 1 to 65535", file=sys.stderr)
+        return 2
+    status, detail = probe(LOOPBACK.get(host, host), int(port))
     ready = status == 200
-    if as_json:
+    if "--json" in given:
         print(json.dumps({"ready": ready, "status": status, "detail": detail}))
     else:
         print("ready" if ready else f"not ready: {detail}", file=sys.stdout if ready else sys.stderr)
     return 0 if ready else 1
+
+
+def options(arguments: Sequence[str]) -> dict[str, str] | None:
+    """``--name value``, ``--name=value`` and ``--json`` by name, or None when there is anything else."""
+    found: dict[str, str] = {}
+    rest = list(arguments)
+    while rest:
+        name, equals, value = rest.pop(0).partition("=")
+        if name == "--json" and not equals:
+            found[name] = ""
+            continue
+        if name not in {"--host", "--port"} or not (equals or rest):
+            return None
+        found[name] = value if equals else rest.pop(0)
+    return found
 
 
 def probe(host: str, port: int) -> tuple[int | None, str]:
@@ -56,5 +76,5 @@ def probe(host: str, port: int) -> tuple[int | None, str]:
         connection.close()
     try:
         return answer.status, str(json.loads(body).get("detail", "ready"))
-    except ValueError:
-        return answer.status, "an answer that is not JSON"
+    except (ValueError, AttributeError):
+        return answer.status, "an answer that is not a JSON object"

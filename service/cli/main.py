@@ -1,26 +1,65 @@
-"""The entry point ``logitd``: quick commands first, then the full command line; errors become one line and a code."""
+"""The entry point ``logitd``: quick commands first, then the full command line; how the process ends."""
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
+from io import TextIOWrapper
+from pathlib import Path
 
 import service
+
+HELP = frozenset({"--help", "-h"})
+INTERRUPTED = 130
 
 
 def main() -> None:
     """Run ``logitd`` with this process's arguments and environment; exits with the documented code."""
-    arguments = sys.argv[1:]
+    try:
+        prepare_output()
+        code = answer(sys.argv[1:])
+        # Here rather than at exit, where Python complains of a reader that went away.
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output went away, as `| head` does: no news.
+        code = 0
+        forget_output()
+    except OSError as error:
+        code = 1
+        forget_output()
+        print(f"error: the output cannot be written: {error.strerror or 'unknown cause'}", file=sys.stderr)
+    sys.exit(code)
+
+
+def answer(arguments: Sequence[str]) -> int:
+    """The exit code of the command."""
     if arguments == ["--version"]:
         print(f"logitd {service.__version__}")
-        sys.exit(0)
-    if arguments[:1] == ["health"] and "--help" not in arguments:
-        from service.cli.health import health  # noqa: PLC0415 — quick: nothing heavy is imported before this
+        return 0
+    if arguments[:1] == ["health"] and HELP.isdisjoint(arguments):
+        from service.cli.health import environment_with_file, health  # noqa: PLC0415 — quick: nothing heavy before this
 
-        sys.exit(health(arguments[1:], os.environ))
+        return health(arguments[1:], environment_with_file(os.environ))
     from service.cli.app import run  # noqa: PLC0415 — heavy, and not needed by the commands above
 
-    sys.exit(run(arguments))
+    return run(arguments)
+
+
+def prepare_output() -> None:
+    """Output that was closed is written nowhere; a character that its encoding lacks is written as an escape."""
+    if sys.__stdout__ is None:
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 — open until the process ends
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def forget_output() -> None:
+    """Lead standard output nowhere: what is left in its buffer would fail once more at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

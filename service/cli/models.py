@@ -7,23 +7,43 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from service.cli.surroundings import JsonOption, StoreOption, console, model_store, now, print_json
-from service.errors import InvalidVersion, ServiceError, quoted
+from service.cli.surroundings import (
+    JsonOption,
+    StoreOption,
+    console,
+    harmless,
+    help_without_command,
+    messages,
+    model_store,
+    now,
+    print_json,
+)
+from service.errors import AliasNotFound, InvalidVersion, ServiceError, quoted
 from service.serving import views
 from service.serving.control_plane import ControlPlane
 from service.store.model_store import ModelStore
 from service.store.names import LIVE, ModelRef
 
-app = typer.Typer(help="List, show, promote, roll back, verify and delete stored models.", no_args_is_help=True)
+app = typer.Typer(help="List, show, promote, roll back, verify and delete stored models.")
 
-RefArgument = Annotated[str, typer.Argument(metavar="NAME[/VERSION|@ALIAS]")]
-AliasOption = Annotated[str, typer.Option(help="The alias to move.")]
-ReasonOption = Annotated[str, typer.Option(help="Kept in the history.")]
+RefArgument = Annotated[
+    str, typer.Argument(metavar="NAME[/VERSION|@ALIAS]", help="NAME alone is its live version, or its latest.")
+]
+VersionArgument = Annotated[str, typer.Argument(metavar="NAME/VERSION", help="A version by its number: iris/3.")]
+ROWS = {"training": "training", "held_out": "held-out"}
+AliasOption = Annotated[str, typer.Option(metavar="NAME", help="The alias to move.")]
+ReasonOption = Annotated[str, typer.Option(metavar="TEXT", help="Kept in the history.")]
+
+
+@app.callback(invoke_without_command=True)
+def group(context: typer.Context) -> None:
+    """Show the help when there is no command."""
+    help_without_command(context)
 
 
 @app.command("list")
 def list_models(*, store: StoreOption = None, as_json: JsonOption = False) -> None:
-    """List the models with their versions, aliases and headline metrics."""
+    """List the models: versions, aliases, metrics."""
     models = model_store(store)
     lines = [views.model_line(models, name) for name in models.names()]
     if as_json:
@@ -36,32 +56,42 @@ def list_models(*, store: StoreOption = None, as_json: JsonOption = False) -> No
         numbers = (
             ("", "", "")
             if metrics is None
-            else (f"{metrics['accuracy']:.4f}", f"{metrics['log_loss']:.4f}", f"{metrics['rows']} {metrics['on']} rows")
+            else (
+                f"{metrics['accuracy']:.4f}",
+                f"{metrics['log_loss']:.4f}",
+                f"{metrics['rows']} {ROWS[metrics['on']]} rows",
+            )
         )
         table.add_row(line["name"], ", ".join(map(str, line["versions"])), aliases, *numbers)
-    console().print(table if lines else "no model yet; next: logitd train iris --model iris")
+    if lines:
+        console().print(table)
+    else:
+        messages().print("no model yet; next: logitd train iris --model iris")
 
 
 @app.command()
 def show(ref: RefArgument, *, store: StoreOption = None, as_json: JsonOption = False) -> None:
-    """Show one version: coefficients with standard errors, certificate, warnings, history of its aliases."""
+    """Show one version and the history of its model.
+
+    Coefficients with standard errors, the certificate, warnings, and how the aliases of the model moved (in UTC).
+    """
     models = model_store(store)
     wanted = ModelRef.parse(ref)
     stored = models.load(wanted.name or "", version_of(models, wanted))
     if as_json:
         print_json(views.version(stored))
         return
-    print(views.summary(stored), end="")
+    print(harmless(views.summary(stored)), end="")
     for warning in stored.manifest.warnings:
         print(f"warning: {warning}")
     for entry in models.history(stored.manifest.name):
         moved = f"{entry.previous or '–'} → {entry.version}"
-        print(f"{entry.at:%Y-%m-%d %H:%M:%S}  {entry.alias}: {moved}  {entry.reason}")
+        print(f"{entry.at:%Y-%m-%d %H:%M:%S}  {entry.alias}: {moved}  {harmless(entry.reason)}")
 
 
 @app.command()
 def promote(
-    ref: RefArgument,
+    ref: VersionArgument,
     *,
     alias: AliasOption = LIVE,
     reason: ReasonOption = "",
@@ -78,14 +108,17 @@ def promote(
 
 @app.command()
 def rollback(
-    name: Annotated[str, typer.Argument()],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the model.")],
     *,
     alias: AliasOption = LIVE,
     reason: ReasonOption = "",
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Point an alias (live) back to the version that it pointed to before."""
+    """Point an alias (live) back to its version before.
+
+    A second rollback undoes the first.
+    """
     entry = ControlPlane(model_store(store), clock=now).rollback(name, alias, reason=reason)
     told(name, alias, entry.version, as_json=as_json)
 
@@ -97,7 +130,10 @@ def verify(
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check every byte of a version, of a model's versions, or of the whole store."""
+    """Check every byte of what is stored.
+
+    One version, all versions of a model, or without an argument the whole store; exit code 6 when one is damaged.
+    """
     models = model_store(store)
     checked = [(f"{name}/{version}", fault(models, name, version)) for name, version in chosen(models, ref)]
     if as_json:
@@ -111,7 +147,7 @@ def verify(
 
 
 @app.command()
-def delete(ref: RefArgument, *, store: StoreOption = None, as_json: JsonOption = False) -> None:
+def delete(ref: VersionArgument, *, store: StoreOption = None, as_json: JsonOption = False) -> None:
     """Delete a version that no alias points to."""
     models = model_store(store)
     wanted = ModelRef.parse(ref)
@@ -141,7 +177,7 @@ def version_of(models: ModelStore, ref: ModelRef, *, must_be_explicit: bool = Fa
     if alias in aliases:
         return aliases[alias].version
     if ref.alias is not None:
-        raise InvalidVersion(f"model {quoted(ref.name)} has no alias {quoted(alias)}")
+        raise AliasNotFound(f"model {quoted(ref.name)} has no alias {quoted(alias)}")
     return models.versions(ref.name or "")[-1]
 
 

@@ -8,36 +8,43 @@ from typing import Annotated
 
 import typer
 
-from service.cli.surroundings import JsonOption, StoreOption, messages, model_store, print_json
-from service.errors import ServiceError
-from service.model import Model
+from service.cli.features import read_features
+from service.cli.places import named
+from service.cli.surroundings import JsonOption, StoreOption, model_store, print_json
 from service.serving.data_plane import DataPlane
 from service.serving.registry import ModelRegistry
 from service.store.names import ModelRef
-from service.tabular.datasets import DATASETS, load_dataset
-from service.tabular.readers import read_table
-from service.tabular.schema import CategoricalFeature
-from service.tabular.table import Table
 from service.training.train import label_text
 
 
 def predict(
     data: Annotated[
-        str, typer.Argument(help="CSV or Parquet file, a glob, - for CSV on stdin, or a built-in data set.")
+        str,
+        typer.Argument(
+            metavar="DATA",
+            help="CSV file with a header row, Parquet file, a pattern of such, - for CSV on standard input, "
+            "or a built-in data set.",
+        ),
     ],
     *,
-    model: Annotated[str, typer.Option(help="NAME, NAME@ALIAS or NAME/VERSION.")],
+    model: Annotated[str, typer.Option(metavar="REF", help="NAME, NAME@ALIAS or NAME/VERSION.")],
     threshold: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Two classes: p above it is the second.")
+        float | None,
+        typer.Option(metavar="P", help="Two classes: the second is predicted where its probability is above P."),
     ] = None,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print a CSV row for each row of DATA: the predicted label and the probability of each class."""
+    """Predict each row of DATA.
+
+    Prints CSV: the predicted label and the probability of each class.
+    """
     ref = ModelRef.parse(model)
     plane = DataPlane(ModelRegistry(model_store(store), ref.name or model))
     stored = plane.resolve(ref)
-    prediction = plane.predict(stored, read_features(data, stored.model), threshold=threshold)
+    table = read_features(data, stored.model.schema)
+    with named(data):
+        prediction = plane.predict(stored, table, threshold=threshold)
     if as_json:
         print_json(
             {
@@ -54,25 +61,3 @@ def predict(
     for label, row in zip(prediction.labels, prediction.probabilities.tolist(), strict=True):
         writer.writerow([label_text(label), *map(repr, row)])
     sys.stdout.flush()
-
-
-def read_features(data: str, model: Model) -> Table:
-    """The columns of the file that the model knows; others, such as the target, are left out and named on stderr."""
-    text = [feature.name for feature in model.schema.features if isinstance(feature, CategoricalFeature)]
-    table = load_dataset(data).table if data in DATASETS else read_with(data, model.schema.missing_values, text)
-    extra = [name for name in table.names if name not in model.schema.names]
-    for name in extra:
-        table = table.without(name)
-    if extra:
-        messages().print(f"left out, not columns of the model: {', '.join(map(ascii, extra))}", soft_wrap=True)
-    return table
-
-
-def read_with(data: str, missing_values: tuple[str, ...], text: list[str]) -> Table:
-    """The file with the model's words for missing cells and its text columns, as far as the file has them."""
-    try:
-        return read_table(data, missing_values=missing_values, categorical=text, stdin=sys.stdin.buffer)
-    except ServiceError as error:
-        if "declared categorical" not in error.detail:
-            raise
-        return read_table(data, missing_values=missing_values, categorical=(), stdin=sys.stdin.buffer)

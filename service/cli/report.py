@@ -5,16 +5,20 @@ from __future__ import annotations
 import shlex
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 
+from service.cli.surroundings import harmless
 from service.record import Metrics
 from service.serving import views
 from service.serving.control_plane import TrainingOutcome
 
 MAX_COEFFICIENTS = 40
+# More do not fit side by side on a terminal.
+MAX_CLASSES = 10
 MEANINGS = {
     "separation": "the classes can be told apart without error: without a penalty no finite optimum exists",
-    "constant-column": "a column has one value in all rows; its coefficient is 0",
+    "constant-column": "a column has one value in all training rows, and tells nothing",
     "collinear": "some columns are combinations of others; their coefficients are not unique without a penalty",
     "not-converged": "the optimum was not certified; see the certificate",
 }
@@ -23,24 +27,31 @@ MEANINGS = {
 def print_report(out: Console, outcome: TrainingOutcome) -> None:
     """Metrics, coefficients, the certificate, warnings, the promotion, and what to do next."""
     manifest = outcome.manifest
-    out.print(
-        f"[bold]{manifest.name}/{manifest.version}[/bold]  {manifest.training.rows} training rows, "
-        f"penalty: {manifest.training.penalty}, {outcome.seconds:.2f} s\n",
-        soft_wrap=True,
+    summary = (
+        f"  {manifest.training.rows} training rows, penalty: {manifest.training.penalty}, {outcome.seconds:.2f} s\n"
     )
+    out.print(Text.assemble((f"{manifest.name}/{manifest.version}", "bold"), summary), soft_wrap=True)
     out.print(metrics_table(manifest.metrics.training, manifest.metrics.held_out))
-    out.print(confusion_table(outcome))
+    if len(manifest.classes) <= MAX_CLASSES:
+        out.print(confusion_table(outcome))
+    else:
+        out.print(f"\nconfusion matrix of {len(manifest.classes)} classes: logitd models show --json", soft_wrap=True)
     out.print(coefficient_table(outcome))
     out.print(certificate_line(outcome), soft_wrap=True)
     for warning in manifest.warnings:
-        out.print(f"[yellow]warning {warning}[/yellow]: {MEANINGS[warning]}", soft_wrap=True)
-    state = "[green]live now[/green]" if outcome.promoted else "[yellow]stored, not live[/yellow]"
-    out.print(f"{state}: {outcome.promotion}", soft_wrap=True)
+        out.print(Text.assemble((f"warning {warning}", "yellow"), f": {MEANINGS[warning]}"), soft_wrap=True)
+    state = ("live now", "green") if outcome.promoted else ("stored, not live", "yellow")
+    out.print(Text.assemble(state, f": {outcome.promotion}"), soft_wrap=True)
     out.print(f"next: {next_command(outcome)}", soft_wrap=True)
 
 
+def number_column(title: str) -> Column:
+    return Column(title, justify="right", no_wrap=True)
+
+
 def metrics_table(training: Metrics, held_out: Metrics | None) -> Table:
-    table = Table("", "rows", "accuracy", "log-loss", "Brier", "ROC AUC", "F1 (macro)", box=None, pad_edge=False)
+    titles = ("rows", "accuracy", "log-loss", "Brier", "ROC AUC", "F1 (macro)")
+    table = Table("", *map(number_column, titles), box=None, pad_edge=False)
     for title, metrics in (("training", training), ("held out", held_out)):
         if metrics is None:
             continue
@@ -55,19 +66,26 @@ def confusion_table(outcome: TrainingOutcome) -> Table:
     metrics = outcome.manifest.metrics.held_out or outcome.manifest.metrics.training
     on = "training" if outcome.manifest.metrics.held_out is None else "held out"
     classes = [str(label) for label in outcome.manifest.classes]
-    table = Table(f"\ntrue \\ predicted ({on})", *(f"\n{label}" for label in classes), box=None, pad_edge=False)
+    columns = (number_column(f"\n{label}") for label in classes)
+    table = Table(f"\ntrue \\ predicted ({on})", *columns, box=None, pad_edge=False)
     for label, counts in zip(classes, metrics.confusion_matrix, strict=True):
         table.add_row(label, *map(str, counts))
     return table
 
 
 def coefficient_table(outcome: TrainingOutcome) -> Table:
+    """The first coefficients with their standard errors, the intercept last of each class."""
     entries = views.coefficients(outcome.stored.model)
-    table = Table("\nclass", "\ncoefficient", "\nvalue", "\nstd. error", box=None, pad_edge=False)
+    # Folded, not cut: the ends of long names are what tells them apart.
+    texts = (Column(title, overflow="fold") for title in ("\nclass", "\ncoefficient"))
+    table = Table(*texts, *map(number_column, ("\nvalue", "\nstd. error")), box=None, pad_edge=False)
     for entry in entries[:MAX_COEFFICIENTS]:
         error = entry["standard_error"]
         table.add_row(
-            str(entry["class"]), entry["name"], f"{entry['value']:.6g}", "–" if error is None else f"{error:.4g}"
+            str(entry["class"]),
+            harmless(entry["name"]),
+            f"{entry['value']:.6g}",
+            "–" if error is None else f"{error:.4g}",
         )
     if len(entries) > MAX_COEFFICIENTS:
         table.add_row("…", f"{len(entries) - MAX_COEFFICIENTS} more: logitd models show", "", "")

@@ -14,16 +14,27 @@ import typer
 from dotenv import dotenv_values
 from rich.console import Console
 
+from service.errors import InvalidSettings
 from service.settings import LoadedSettings, load_settings
 from service.store.model_store import ModelStore
 
-StoreOption = Annotated[str | None, typer.Option("--store", help="Directory of the model store.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+StoreOption = Annotated[
+    str | None,
+    typer.Option("--store", metavar="DIR", help="Directory of the model store; default: LOGITD_STORE, or model_store."),
+]
+# Columns; no table is wider.
+UNBROKEN = 100_000
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 def settings(flags: Mapping[str, object]) -> LoadedSettings:
     """The settings from flags, environment and ``.env``; raises InvalidSettings."""
-    return load_settings(flags=flags, environment=os.environ, dotenv=dotenv_values(".env"))
+    try:
+        dotenv = dotenv_values(".env")
+    except (OSError, UnicodeDecodeError):
+        raise InvalidSettings("the file .env in this directory cannot be read as UTF-8 text") from None
+    return load_settings(flags=flags, environment=os.environ, dotenv=dotenv)
 
 
 def model_store(store: str | None) -> ModelStore:
@@ -44,13 +55,27 @@ def child_environment() -> dict[str, str]:
 
 
 def console() -> Console:
-    """Results, on standard output; wide enough off a terminal that no line is broken."""
-    return Console(soft_wrap=not sys.stdout.isatty(), highlight=False)
+    """Results, on standard output; off a terminal as wide as they need, so that no line is broken."""
+    width = None if sys.stdout.isatty() else UNBROKEN
+    # No markup: the names of columns and classes come from files, and may look like it.
+    return Console(width=width, highlight=False, markup=False, emoji=False)
 
 
 def messages() -> Console:
     """Progress and messages, on standard error."""
-    return Console(stderr=True, highlight=False)
+    return Console(stderr=True, highlight=False, markup=False, emoji=False)
+
+
+def help_without_command(context: typer.Context) -> None:
+    """Show the help of a group of commands when none was named; exits with 2."""
+    if context.invoked_subcommand is None:
+        print(context.get_help(), file=sys.stderr)
+        raise typer.Exit(2)
+
+
+def harmless(text: str) -> str:
+    """The text with control characters escaped, line feeds apart: what files hold must not steer the terminal."""
+    return "".join(char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in text)
 
 
 def print_json(value: Any) -> None:

@@ -12,16 +12,22 @@ from typing import Annotated
 
 import numpy as np
 import typer
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 import service
+from service.cli.places import named, shown
 from service.cli.report import print_report
 from service.cli.surroundings import JsonOption, StoreOption, console, messages, model_store, now, print_json
-from service.errors import InvalidInput
+from service.errors import InvalidParameter, StoreUnavailable, UnreadableFile
 from service.record import Provenance
 from service.serving import views
 from service.serving.control_plane import ControlPlane, TrainingOutcome
+from service.store.model_store import ModelStore
+from service.store.names import check_name
 from service.tabular.datasets import DATASETS, load_dataset
 from service.tabular.readers import read_table
+from service.tabular.schema import nearest
+from service.tabular.table import Table
 from service.training.options import parse_options, parse_promotion
 from service.training.request import TrainingRequest, data_with_target
 
@@ -31,31 +37,68 @@ Text = str | None
 
 def train(
     data: Annotated[
-        str, typer.Argument(help=f"CSV or Parquet file, a glob, - for CSV on stdin, or {', '.join(DATASETS)}.")
+        str,
+        typer.Argument(
+            metavar="DATA",
+            help="CSV file with a header row, Parquet file, a pattern of such, - for CSV on standard input, "
+            f"or a built-in data set: {', '.join(DATASETS)}.",
+        ),
     ],
     *,
-    model: Annotated[str, typer.Option(help="Name to publish under.")],
-    target: Annotated[Text, typer.Option(help="Target column; built-in data sets know theirs.")] = None,
-    solver: Annotated[Text, typer.Option(help="auto, newton or gradient-descent.")] = None,
-    C: Annotated[Text, typer.Option("--C", help="Inverse strength of the L2 penalty, or inf for none.")] = None,
-    class_weight: Annotated[Text, typer.Option(help="balanced: classes weigh the same.")] = None,
-    fit_intercept: Annotated[bool | None, typer.Option(help="Whether the logit has a constant.")] = None,
+    model: Annotated[str, typer.Option(metavar="NAME", help="Name to publish under.")],
+    target: Annotated[
+        Text, typer.Option(metavar="COL", help="Column to predict; built-in data sets know theirs.")
+    ] = None,
+    solver: Annotated[Text, typer.Option(metavar="WORD", help="auto (default), newton or gradient-descent.")] = None,
+    C: Annotated[
+        Text, typer.Option("--C", metavar="NUMBER", help="Inverse strength of the L2 penalty, default 1; inf for none.")
+    ] = None,
+    class_weight: Annotated[
+        Text, typer.Option(metavar="WORD", help="balanced: classes weigh the same; default: rows do.")
+    ] = None,
+    fit_intercept: Annotated[
+        bool | None, typer.Option(help="Whether the logit has a constant; default: it has.")
+    ] = None,
     standardize: Annotated[
         bool | None, typer.Option(help="Whether columns are scaled; default: with a penalty.")
     ] = None,
-    max_iter: Annotated[Text, typer.Option(help="Largest number of steps.")] = None,
-    tol: Annotated[Text, typer.Option(help="Certified gap relative to the objective to stop at.")] = None,
-    learning_rate: Annotated[Text, typer.Option(help="Of gradient descent; default: a safe one.")] = None,
-    missing: Annotated[Text, typer.Option(help="Missing cells: reject or impute.")] = None,
-    missing_values: Annotated[Text, typer.Option(help="Words that mean a missing cell, such as NA or NA,null.")] = None,
-    categorical: Annotated[Text, typer.Option(help="Columns to read as text: a,b.")] = None,
-    validation_fraction: Annotated[Text, typer.Option(help="Share of the rows to hold out; default 0.2.")] = None,
-    seed: Annotated[Text, typer.Option(help="Of the split.")] = None,
-    promote: Annotated[str, typer.Option(help="true, false, if_better or always.")] = "true",
+    max_iter: Annotated[Text, typer.Option(metavar="N", help="Most steps of the solver; default: its own.")] = None,
+    tol: Annotated[
+        Text, typer.Option(metavar="NUMBER", help="Certified gap to stop at, relative to the objective; default 1e-10.")
+    ] = None,
+    learning_rate: Annotated[
+        Text, typer.Option(metavar="NUMBER", help="Step of gradient descent; default: a safe one.")
+    ] = None,
+    missing: Annotated[
+        Text, typer.Option(metavar="WORD", help="What to do with missing cells: reject (default) or impute.")
+    ] = None,
+    missing_values: Annotated[
+        Text,
+        typer.Option(
+            metavar="WORDS", help="Words that mean a missing cell, such as NA or NA,null; the empty cell always does."
+        ),
+    ] = None,
+    categorical: Annotated[
+        Text, typer.Option(metavar="COLS", help="Columns to read as text although they hold numbers: a,b.")
+    ] = None,
+    validation_fraction: Annotated[
+        Text, typer.Option(metavar="NUMBER", help="Share of the rows to hold out, default 0.2.")
+    ] = None,
+    seed: Annotated[Text, typer.Option(metavar="N", help="Of the split, default 0.")] = None,
+    promote: Annotated[
+        str,
+        typer.Option(
+            metavar="WORD",
+            help="When to make it live: true (certified), if_better (than the live version), always, false.",
+        ),
+    ] = "true",
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Fit a model to DATA, report on it, store it, and make it live when the fit is certified."""
+    """Fit a model, report on it, store it.
+
+    The new version becomes live when the fit is certified; else the exit code is 7.
+    """
     given = {
         "solver": solver,
         "C": C,
@@ -70,8 +113,10 @@ def train(
         "seed": seed,
     }
     options = {name: value for name, value in given.items() if value is not None}
-    with progress(as_json=as_json) as on_phase:
-        on_phase("reading")
+    with progress() as on_phase:
+        # What can be known to fail is looked at before the work.
+        check_name(model)
+        models = writable_store(store)
         words, text_columns = _list(missing_values), _list(categorical)
         request, digest = read_request(data, target, words, text_columns, model, options, promote)
         provenance = Provenance(
@@ -81,12 +126,21 @@ def train(
             data_sha256=digest,
             command=shlex.join(["logitd", *sys.argv[1:]]),
         )
-        outcome = ControlPlane(model_store(store), clock=now).train(request, provenance, on_phase=on_phase)
+        with named(data):
+            outcome = ControlPlane(models, clock=now).train(request, provenance, on_phase=on_phase)
     if as_json:
         print_json(views.training_answer(outcome))
     else:
         print_report(console(), outcome)
     raise typer.Exit(exit_code(outcome, promote))
+
+
+def writable_store(store: str | None) -> ModelStore:
+    """The store, when a version can be published there; raises StoreUnavailable."""
+    models = model_store(store)
+    if not models.is_writable():
+        raise StoreUnavailable("the directory of the model store cannot be written; name another with --store")
+    return models
 
 
 def exit_code(outcome: TrainingOutcome, promote: str) -> int:
@@ -107,25 +161,43 @@ def read_request(
     parsed, promotion = parse_options(options, from_text=True), parse_promotion(promote)
     digest = None
     if data in DATASETS:
+        if text_columns:
+            raise InvalidParameter("--categorical is for files: the columns of a built-in data set have their kinds")
         dataset = load_dataset(data)
         table, target, words = dataset.table, target or dataset.target, words or dataset.missing_values
     else:
-        table = read_table(data, missing_values=words, categorical=text_columns, stdin=sys.stdin.buffer)
-        digest = hashlib.sha256(Path(data).read_bytes()).hexdigest() if Path(data).is_file() else None
-    if target is None:
-        raise InvalidInput("--target is missing: which column is to be predicted?")
-    return TrainingRequest(model, data_with_target(table, target, words), parsed, promotion), digest
+        check_meant(data)
+        if target is None:
+            raise InvalidParameter("--target is missing: which column is to be predicted?")
+        table, digest = read_file(data, words, text_columns)
+    with named(data):
+        return TrainingRequest(model, data_with_target(table, target, words), parsed, promotion), digest
+
+
+def check_meant(data: str) -> None:
+    """Raise UnreadableFile with the nearest name for a built-in data set that is spelt wrong."""
+    near = nearest(data, DATASETS)
+    if near is not None and "." not in data and not Path(data).exists():
+        raise UnreadableFile(f"cannot read {shown(data)}: no such file or built-in data set", hint=near)
+
+
+def read_file(data: str, words: tuple[str, ...], text_columns: tuple[str, ...]) -> tuple[Table, str | None]:
+    """The table, and the SHA-256 of a single file."""
+    table = read_table(data, missing_values=words, categorical=text_columns, stdin=sys.stdin.buffer)
+    if not Path(data).is_file():
+        return table, None
+    with Path(data).open("rb") as stream:
+        return table, hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 @contextmanager
-def progress(*, as_json: bool) -> Iterator[Callable[[str], None]]:
-    """A function to tell what begins; it shows on a terminal only."""
+def progress() -> Iterator[Callable[[str], None]]:
+    """A function to tell what begins; it shows on a terminal only, with the time since the start."""
+    columns = (SpinnerColumn(), TextColumn("{task.description} …", markup=False), TimeElapsedColumn())
     out = messages()
-    if as_json or not out.is_terminal:
-        yield lambda _phase: None
-        return
-    with out.status("starting") as status:
-        yield lambda phase: status.update(f"{phase} …")
+    with Progress(*columns, console=out, transient=True, disable=not out.is_terminal) as bar:
+        task = bar.add_task("reading", total=None)
+        yield lambda phase: bar.update(task, description=phase)
 
 
 def _list(text: str | None) -> tuple[str, ...]:

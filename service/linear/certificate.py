@@ -77,7 +77,7 @@ def gap_bound(objective: Objective, w: Vector, gradient: Vector, factor: Factor)
     newton_decrement = float(np.linalg.norm(np.abs(factor.F.T @ gradient) + rounding)) * factor.slack
     with np.errstate(over="ignore"):
         leverage = math.sqrt(objective.largest_leverage(factor.F)) * factor.slack
-    return _bound(newton_decrement, leverage) + left_out
+    return bound_from_decrement(newton_decrement, leverage) + left_out
 
 
 def _curved_directions(objective: Objective) -> int:
@@ -90,7 +90,8 @@ def _curved_directions(objective: Objective) -> int:
     return (n_logits - 1) * design_rank(rows) + n_live
 
 
-def _bound(newton_decrement: float, leverage: float) -> float:
+def bound_from_decrement(newton_decrement: float, leverage: float) -> float:
+    """[u + (1 - u) log(1 - u)] / R² with ν = newton_decrement, R = leverage and u = Rν; inf if u is not safely < 1."""
     u = leverage * newton_decrement
     if not u < LARGEST_TRUSTED_U:
         return math.inf
@@ -157,16 +158,19 @@ def damping(u: float) -> float:
 
 def design_rank(rows: Rows) -> int:
     """Linearly independent columns of (X, 1), to ten digits and whatever their units."""
-    unit = np.append(np.abs(rows.X).max(axis=0, initial=0.0), np.ones(rows.width - rows.X.shape[1]))
-    unit[unit == 0] = 1.0
-    gram = np.zeros((rows.width, rows.width))
-    for block in rows.blocks():
-        scaled = rows.augmented(block) / unit
-        gram += scaled.T @ scaled
+    # Some rows often settle it: more of them cannot lower the rank.
+    some = rows.augmented(slice(None, None, max(1, rows.n_rows // (4 * rows.width + 1000))))
+    scaled = some / _units(some)
     # Squaring loses half the digits: full rank is certain here, a deficit is not.
-    if factorise(gram).rank == rows.width:
+    if factorise(scaled.T @ scaled).rank == rows.width:
         return rows.width
-    return _rank_by_orthogonal_factor(rows, unit)
+    return _rank_by_orthogonal_factor(rows, np.append(_units(rows.X), np.ones(rows.width - rows.X.shape[1])))
+
+
+def _units(matrix: Matrix) -> Vector:
+    """The largest magnitude of each column, 1 where that is 0."""
+    largest = np.maximum(matrix.max(axis=0, initial=0.0), -matrix.min(axis=0, initial=0.0))
+    return np.where(largest > 0, largest, 1.0)
 
 
 def _rank_by_orthogonal_factor(rows: Rows, unit: Vector) -> int:

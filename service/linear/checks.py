@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
@@ -23,12 +24,15 @@ from service.errors import (
     WrongType,
 )
 from service.linear.interop import warn_column_vector
+from service.linear.lanes import in_lanes
 
 Matrix: TypeAlias = npt.NDArray[np.float64]
 Vector: TypeAlias = npt.NDArray[np.float64]
 Labels: TypeAlias = npt.NDArray[Any]
 
 LARGEST_MAGNITUDE = 1e150
+# The span of labels up to which counting beats sorting.
+MOST_COUNTED = 1 << 16
 MAX_CLASSES = 1000
 
 
@@ -67,6 +71,10 @@ def _as_numbers(X: Any) -> Matrix:
 
 
 def check_finite(matrix: Matrix) -> None:
+    with np.errstate(over="ignore", invalid="ignore"):
+        sums = in_lanes(len(matrix), matrix.shape[1], lambda lane: float(matrix[lane].sum()))
+    if all(map(math.isfinite, sums)):
+        return
     finite = np.isfinite(matrix)
     if finite.all():
         return
@@ -77,7 +85,7 @@ def check_finite(matrix: Matrix) -> None:
 
 def check_range(matrix: Matrix) -> None:
     """Raise NumericOverflow where squares of the numbers would leave the range of doubles."""
-    columns = ~(np.abs(matrix).max(axis=0) <= LARGEST_MAGNITUDE)
+    columns = ~(np.maximum(matrix.max(axis=0), -matrix.min(axis=0)) <= LARGEST_MAGNITUDE)
     if columns.any():
         raise NumericOverflow(
             f"column {int(np.argmax(columns))} holds numbers too large to compute with (above {LARGEST_MAGNITUDE:g}); "
@@ -118,6 +126,20 @@ def _as_homogeneous(labels: Labels) -> Labels:
         if all(isinstance(label, kind) for label in labels):
             return np.array(labels.tolist())
     raise NotCategorical("Unknown label type: the labels mix types, or are neither numbers, strings nor booleans")
+
+
+def classes_and_index(labels: Labels) -> tuple[Labels, npt.NDArray[np.intp]]:
+    """The distinct labels, sorted, and the position of each label among them, (n,): ``np.unique`` without a sort of all
+    rows where the labels are whole numbers close to each other.
+    """
+    if labels.dtype.kind not in "iu" or len(labels) == 0:
+        return np.unique(labels, return_inverse=True)
+    smallest, largest = int(labels.min()), int(labels.max())
+    if largest - smallest > MOST_COUNTED:
+        return np.unique(labels, return_inverse=True)
+    shifted = (labels - smallest).astype(np.intp)
+    present = np.bincount(shifted) > 0
+    return np.flatnonzero(present).astype(labels.dtype) + labels.dtype.type(smallest), (np.cumsum(present) - 1)[shifted]
 
 
 def as_weights(sample_weight: Any, n_rows: int) -> Vector:

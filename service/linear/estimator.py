@@ -13,6 +13,7 @@ from service.linear import checks, interop
 from service.linear.certificate import Certificate, Separation, design_rank
 from service.linear.checks import Labels, Matrix, Vector
 from service.linear.inference import observed_covariance, standard_errors
+from service.linear.lanes import one_blas_thread
 from service.linear.link import log_sigmoid, log_softmax, sigmoid, softmax
 from service.linear.objective import Index, Objective, Rows
 from service.linear.objective_binary import BinaryObjective
@@ -83,16 +84,19 @@ class LogisticRegression:
         weights = checks.as_weights(sample_weight, len(matrix))
         # A row of weight 0 is a row that is not there, its label included.
         kept = weights > 0
-        classes, index = np.unique(labels[kept], return_inverse=True)
+        if not kept.all():
+            matrix, labels, weights = matrix[kept], labels[kept], weights[kept]
+        classes, index = checks.classes_and_index(labels)
         checks.check_classes(classes)
-        weights = checks.with_class_weight(weights[kept], index, classes, self.class_weight)
+        weights = checks.with_class_weight(weights, index, classes, self.class_weight)
         start = self._warm_parameters(matrix.shape[1], classes) if self.warm_start else None
         self._forget()
         self.n_features_in_ = matrix.shape[1]
         if names is not None:
             self.feature_names_in_ = names
         self.classes_ = classes
-        self._fit(matrix[kept], index, weights, start)
+        with one_blas_thread():
+            self._fit(matrix, index, weights, start)
         return self
 
     def _forget(self) -> None:
@@ -103,12 +107,13 @@ class LogisticRegression:
     def _fit(self, matrix: Matrix, index: Index, weights: Vector, start: Matrix | None) -> None:
         solver, reason = self._choose_solver(matrix.shape[1])
         scaling = Scaling.identity(matrix.shape[1])
-        if isinstance(solver, Newton):
-            scaling = self._conditioning(matrix)
-        with np.errstate(over="ignore"):
-            scaled = scaling.apply(matrix)
-        checks.check_range(scaled)
-        objective = self._objective(scaled, index, weights, scaling)
+        if not Scaling.is_idle(matrix):
+            if isinstance(solver, Newton):
+                scaling = self._conditioning(matrix)
+                with np.errstate(over="ignore"):
+                    matrix = scaling.apply(matrix)
+            checks.check_range(matrix)
+        objective = self._objective(matrix, index, weights, scaling)
         solution = solver.minimise(objective, self._start(objective, scaling, start))
         certificate = self._certify(objective, solution, scaling, solver, reason)
         if solution.status is Status.NO_FINITE_OPTIMUM and solver.promises_optimum:
@@ -143,15 +148,14 @@ class LogisticRegression:
 
     def _choose_solver(self, n_columns: int) -> tuple[Solver, str]:
         n_params = (n_columns + int(self.fit_intercept)) * (1 if len(self.classes_) == 2 else len(self.classes_))
+        budget = {} if self.max_iter is None else {"max_iter": int(self.max_iter)}
         if self.solver == "gradient-descent":
-            budget = {} if self.max_iter is None else {"max_iter": int(self.max_iter)}
             return GradientDescent(self.learning_rate, tol=self.tol, **budget), "asked for"
         if n_params > MAX_NEWTON_PARAMS:
             raise InvalidParameter(
                 f"{n_params} parameters need a Hessian of more than {MAX_NEWTON_PARAMS} squared numbers; "
                 'use fewer columns or classes, or solver="gradient-descent"'
             )
-        budget = {} if self.max_iter is None else {"max_iter": int(self.max_iter)}
         reason = "asked for" if self.solver == "newton" else f"{n_params} parameters: the Hessian is small"
         return Newton(tol=self.tol, **budget), reason
 
@@ -167,9 +171,7 @@ class LogisticRegression:
 
     def _warm_parameters(self, n_columns: int, classes: Labels) -> Matrix | None:
         """(coef, intercept) of the last fit when it was of the same shape, else None."""
-        if not hasattr(self, "coef_") or self.coef_.shape[1] != n_columns:
-            return None
-        if not np.array_equal(self.classes_, classes):
+        if not hasattr(self, "coef_") or self.coef_.shape[1] != n_columns or not np.array_equal(self.classes_, classes):
             return None
         return np.column_stack([self.coef_, self.intercept_])
 

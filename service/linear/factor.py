@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
@@ -14,7 +15,7 @@ Vector: TypeAlias = npt.NDArray[np.float64]
 EPS = float(np.finfo(np.float64).eps)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Factor:
     """F with F Fᵀ = H⁺, shape (n_params, rank), and how far rounding may have moved it.
 
@@ -28,6 +29,12 @@ class Factor:
     @property
     def rank(self) -> int:
         return int(self.F.shape[1])
+
+    @cached_property
+    def spread(self) -> float:
+        """A bound on the spectral norm of F: √(largest column sum · largest row sum) of its magnitudes."""
+        size = np.abs(self.F)
+        return float(np.sqrt(size.sum(axis=0).max(initial=0.0) * size.sum(axis=1).max(initial=0.0)))
 
     def solve(self, gradient: Matrix) -> Matrix:
         """H⁺ g, of one gradient (n_params,) or of columns (n_params, m)."""

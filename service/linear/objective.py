@@ -16,19 +16,23 @@ Source: T. Hastie, R. Tibshirani, J. Friedman, The Elements of Statistical Learn
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from service.linear.lanes import in_lanes
+
 Matrix: TypeAlias = npt.NDArray[np.float64]
 Vector: TypeAlias = npt.NDArray[np.float64]
 Index: TypeAlias = npt.NDArray[np.intp]
 
 BLOCK_NUMBERS = 1 << 16  # 512 KiB of float64: a block and its copy stay in a 2 MiB second-level cache
+PASS_NUMBERS = 1 << 17  # a block that is only read needs no copy; longer vectors spare calls
 
 
 @dataclass(frozen=True)
@@ -58,9 +62,35 @@ class Rows:
         """l2 with a 0 for the intercept, shape (width,)."""
         return np.append(self.l2, np.zeros(self.width - len(self.l2)))
 
-    def blocks(self) -> Iterator[slice]:
-        rows = max(64, BLOCK_NUMBERS // max(self.width, 1))
-        return (slice(start, start + rows) for start in range(0, self.n_rows, rows))
+    def blocks(self, lane: slice | None = None) -> Iterator[slice]:
+        """The blocks of a lane, or of all rows, for work on a copy of the rows."""
+        start, stop = (0, self.n_rows) if lane is None else (lane.start, lane.stop)
+        return (slice(first, min(first + self._height, stop)) for first in range(start, stop, self._height))
+
+    @property
+    def _height(self) -> int:
+        # Below some hundred rows a product of matrices does not reach its speed, however wide they are.
+        return max(256, BLOCK_NUMBERS // max(self.width, 1))
+
+    def pass_blocks(self, lane: slice) -> Iterator[slice]:
+        """The blocks of a lane for a pass that makes no copy of the rows."""
+        rows = max(256, PASS_NUMBERS // max(self.width, 1))
+        return (slice(start, min(start + rows, lane.stop)) for start in range(lane.start, lane.stop, rows))
+
+    def subset(self, index: Index, factor: Vector) -> Rows:
+        """The rows at ``index``, (m,), their weights times ``factor``, (m,)."""
+        return replace(self, X=self.X[index], sample_weight=self.sample_weight[index] * factor)
+
+    @cached_property
+    def largest_norm(self) -> float:
+        """The largest Euclidean norm of a row (x, 1); inf when its square overflows."""
+
+        def largest(lane: slice) -> float:
+            with np.errstate(over="ignore"):
+                squares = (np.einsum("ij,ij->i", self.X[b], self.X[b]).max() for b in self.pass_blocks(lane))
+                return float(max(squares, default=0.0))
+
+        return math.sqrt(max(in_lanes(self.n_rows, self.width, largest)) + int(self.fit_intercept))
 
     def augmented(self, block: slice = slice(None)) -> Matrix:
         """(X, 1) of a block of rows, a copy, (m, width)."""
@@ -72,7 +102,7 @@ class Rows:
     @cached_property
     def summation_error(self) -> float:
         """Relative error bound of a dot product over a row and of a blocked sum over the rows, γ ≈ m·eps (Higham 3.1)."""
-        longest = max(64, BLOCK_NUMBERS // max(self.width, 1)) + self.n_rows * self.width / BLOCK_NUMBERS
+        longest = max(self._height, PASS_NUMBERS // max(self.width, 1)) + self.n_rows / self._height
         return float(min(longest, self.n_rows) + self.width + 16) * float(np.finfo(np.float64).eps)
 
 
@@ -97,7 +127,13 @@ class Objective(Protocol):
         """P, given η = raw_prediction(w), at the cost of no product with X."""
 
     def value_and_gradient(self, w: Vector) -> tuple[float, Vector]:
-        """P and ∇P."""
+        """P and ∇P, in one pass over the rows, in lanes."""
+
+    def subset(self, index: Index, factor: Vector) -> Objective:
+        """The objective of the rows at ``index``, (m,), their weights times ``factor``, (m,), with the same penalty."""
+
+    def class_index(self) -> Index:
+        """The class of each row as 0…K-1, (n,)."""
 
     def value_gradient_hessian(self, w: Vector) -> tuple[float, Vector, Matrix]:
         """P, ∇P and ∇²P in one pass.  Softmax: plus the gauge term, see ``SoftmaxObjective``."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
+from service.linear.lanes import MOST_LANES, in_lanes
 from service.linear.link import log1pexp, sigmoid
-from service.linear.objective import Matrix, Rows, Vector
+from service.linear.objective import Index, Matrix, Rows, Vector
 
 
 @dataclass(frozen=True)
@@ -46,23 +48,70 @@ class BinaryObjective:
 
     def value_and_gradient(self, w: Vector) -> tuple[float, Vector]:
         """P at w, and ∇P = Σ sᵢ (pᵢ - yᵢ) (xᵢ, 1) + λ w, shape (n_params,)."""
-        raw = self.raw_prediction(w)
-        weighted = self.rows.sample_weight * self._residual(raw + self.offset, self.y)
-        return self.value_at(raw, w), np.append(
-            self.rows.X.T @ weighted, weighted.sum(keepdims=True)[: int(self.rows.fit_intercept)]
-        ) + self.l2_params * w
+        parts = in_lanes(self.rows.n_rows, self.rows.width, lambda lane: self._loss_and_gradient(lane, w))
+        loss = sum(loss for loss, _ in parts)
+        gradient = np.sum([gradient for _, gradient in parts], axis=0)
+        return loss + 0.5 * float((self.l2_params * w) @ w), gradient + self.l2_params * w
+
+    def _loss_and_gradient(self, lane: slice, w: Vector) -> tuple[float, Vector]:
+        """Σ s loss and its gradient over a lane, each block read once while it is in the cache."""
+        n_columns = self.rows.X.shape[1]
+        loss, gradient, constant = 0.0, np.zeros(self.n_params), float(w[n_columns:].sum())
+        for block in self.rows.pass_blocks(lane):
+            X, s, sign = self.rows.X[block], self.rows.sample_weight[block], self._signs[block]
+            margin = X @ w[:n_columns]
+            margin += constant + self._offset_of(block)
+            margin *= sign
+            t = np.exp(-np.abs(margin))
+            loss += float(s @ np.log1p(t) - s @ np.minimum(margin, 0.0))
+            # The residual p - y is -sign · σ(-margin): nothing cancels.
+            residual = np.where(margin >= 0, t, 1.0)
+            residual /= 1.0 + t
+            residual *= sign
+            residual *= s
+            gradient[:n_columns] -= residual @ X
+            gradient[n_columns:] -= residual.sum()
+        return loss, gradient
+
+    @cached_property
+    def _signs(self) -> Vector:
+        """The labels as -1 and +1."""
+        return np.where(self.y > 0, 1.0, -1.0)
+
+    def subset(self, index: Index, factor: Vector) -> BinaryObjective:
+        offset = self.offset if isinstance(self.offset, float) else self.offset[index]
+        return BinaryObjective(self.rows.subset(index, factor), self.y[index], offset)
+
+    def class_index(self) -> Index:
+        return self.y.astype(np.intp)
 
     def value_gradient_hessian(self, w: Vector) -> tuple[float, Vector, Matrix]:
         raw = self.raw_prediction(w)
-        gradient, hessian = self.l2_params * w, np.diag(self.l2_params)
-        for block in self.rows.blocks():
-            z, s = (raw + self.offset)[block], self.rows.sample_weight[block]
+        parts = in_lanes(
+            self.rows.n_rows,
+            self.rows.width,
+            lambda lane: self._gradient_and_hessian(lane, raw),
+            most=min(MOST_LANES, self.rows.n_rows // (4 * max(self.rows.width, 1))),
+        )
+        gradient = np.sum([gradient for gradient, _ in parts], axis=0) + self.l2_params * w
+        hessian = np.diag(self.l2_params)
+        for _, part in parts:
+            hessian += part
+        return self.value_at(raw, w), gradient, hessian
+
+    def _gradient_and_hessian(self, lane: slice, raw: Matrix) -> tuple[Vector, Matrix]:
+        gradient, hessian = np.zeros(self.n_params), np.zeros((self.n_params, self.n_params))
+        for block in self.rows.blocks(lane):
+            z, s = raw[block] + self._offset_of(block), self.rows.sample_weight[block]
             scaled = self.rows.augmented(block)
             gradient += scaled.T @ (s * self._residual(z, self.y[block]))
             t = np.exp(-np.abs(z))
             scaled *= (np.sqrt(s * t) / (1.0 + t))[:, None]
             hessian += scaled.T @ scaled
-        return self.value_at(raw, w), gradient, hessian
+        return gradient, hessian
+
+    def _offset_of(self, rows: slice) -> Vector | float:
+        return self.offset if isinstance(self.offset, float) else self.offset[rows]
 
     @staticmethod
     def _residual(z: Vector, y: Vector) -> Vector:
@@ -104,7 +153,7 @@ class BinaryObjective:
         for block in self.rows.blocks():
             size = np.abs(self.rows.augmented(block))
             z = self.rows.X[block] @ w[: self.rows.X.shape[1]] + w[self.rows.X.shape[1] :].sum()
-            z = z + (self.offset if isinstance(self.offset, float) else self.offset[block])
+            z = z + self._offset_of(block)
             t = np.exp(-np.abs(z))
             # The rounding of η moves the residual by its derivative, p (1 - p).
             wobble = t / (1.0 + t) ** 2 * (size @ np.abs(w))
@@ -112,9 +161,16 @@ class BinaryObjective:
         return self.rows.summation_error * error
 
     def separates(self, w: Vector) -> bool:
-        margins = np.where(self.y > 0, 1.0, -1.0) * self.raw_prediction(w)
-        noise = self.rows.summation_error * (np.abs(self.rows.augmented()) @ np.abs(w))
-        return bool((margins > noise).all())
+        n_columns = self.rows.X.shape[1]
+        for block in self.rows.blocks():
+            margins = self._signs[block] * (self.rows.X[block] @ w[:n_columns] + w[n_columns:].sum())
+            # The first row on the wrong side ends it, which spares the bound of the rounding in most fits.
+            if not (margins > 0).all():
+                return False
+            noise = self.rows.summation_error * (np.abs(self.rows.augmented(block)) @ np.abs(w))
+            if not (margins > noise).all():
+                return False
+        return True
 
     def without_penalty(self) -> BinaryObjective:
         return replace(self, rows=replace(self.rows, l2=np.zeros_like(self.rows.l2)))

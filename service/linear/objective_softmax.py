@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from service.linear.lanes import in_lanes
 from service.linear.link import log_sum_of_shifted, softmax
 from service.linear.objective import Index, Matrix, Rows, Vector
 
@@ -57,10 +58,36 @@ class SoftmaxObjective:
 
     def value_and_gradient(self, w: Vector) -> tuple[float, Vector]:
         """P at w, and ∇P: for class k, Σ sᵢ (pᵢₖ - [yᵢ = k]) (xᵢ, 1) + λ wₖ."""
-        raw = self.raw_prediction(w)
-        weighted = self.rows.sample_weight[:, None] * residuals(softmax(raw + self.offset), self.y)
-        gradient = weighted.T @ self.rows.augmented()
-        return self.value_at(raw, w), gradient.ravel() + self.l2_params * w
+        parts = in_lanes(
+            self.rows.n_rows, self.rows.width * self.n_classes, lambda lane: self._loss_and_gradient(lane, w)
+        )
+        loss = sum(loss for loss, _ in parts)
+        gradient = np.sum([gradient for _, gradient in parts], axis=0)
+        return loss + 0.5 * float((self.l2_params * w) @ w), gradient + self.l2_params * w
+
+    def _loss_and_gradient(self, lane: slice, w: Vector) -> tuple[float, Vector]:
+        """Σ s loss and its gradient over a lane, each block read once while it is in the cache."""
+        by_class, n_columns = w.reshape(self.n_classes, self.rows.width), self.rows.X.shape[1]
+        loss, gradient = 0.0, np.zeros((self.n_classes, self.rows.width))
+        for block in self.rows.pass_blocks(lane):
+            X, s, y = self.rows.X[block], self.rows.sample_weight[block], self.y[block]
+            z = X @ by_class[:, :n_columns].T + by_class[:, n_columns:].sum(axis=1)
+            z += self.offset if isinstance(self.offset, float) else self.offset[block]
+            z -= z.max(axis=1, keepdims=True)
+            own = np.arange(len(y)), y
+            loss += float(s @ (log_sum_of_shifted(z) - z[own]))
+            residual = residuals(softmax(z), y)
+            residual *= s[:, None]
+            gradient[:, :n_columns] += residual.T @ X
+            gradient[:, n_columns:] += residual.sum(axis=0)[:, None]
+        return loss, gradient.ravel()
+
+    def subset(self, index: Index, factor: Vector) -> SoftmaxObjective:
+        offset = self.offset if isinstance(self.offset, float) else self.offset[index]
+        return SoftmaxObjective(self.rows.subset(index, factor), self.y[index], self.n_classes, offset)
+
+    def class_index(self) -> Index:
+        return self.y
 
     def value_gradient_hessian(self, w: Vector) -> tuple[float, Vector, Matrix]:
         raw = self.raw_prediction(w)
@@ -132,6 +159,8 @@ class SoftmaxObjective:
 
     def separates(self, w: Vector) -> bool:
         raw = self.raw_prediction(w)
+        if (raw.argmax(axis=1) != self.y).any():
+            return False
         right = raw[np.arange(self.rows.n_rows), self.y].copy()
         raw[np.arange(self.rows.n_rows), self.y] = -np.inf
         moved = np.abs(self.rows.augmented()) @ np.abs(w.reshape(self.n_classes, -1)).T

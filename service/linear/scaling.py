@@ -8,6 +8,8 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from service.linear.lanes import in_lanes
+
 Matrix: TypeAlias = npt.NDArray[np.float64]
 Vector: TypeAlias = npt.NDArray[np.float64]
 
@@ -42,6 +44,24 @@ class Scaling:
         # Centred by its rounded mean, a constant column would hold rounding, which an unpenalised fit takes for data.
         centre = np.where(np.ptp(shrunk, axis=0) == 0, matrix[0], mean * unit)
         return cls(centre, scale)
+
+    @staticmethod
+    def is_idle(matrix: Matrix) -> bool:
+        """Whether the columns are fine as they are: spreads that are no extremes, and means within 100 of them.
+
+        Newton's steps do not depend on the units, and its arithmetic hardly does until then; a copy is spared.
+        """
+        n_rows = len(matrix)
+
+        def moments(lane: slice) -> tuple[Vector, Vector]:
+            rows = matrix[lane]
+            return rows.sum(axis=0), np.einsum("ij,ij->j", rows, rows)
+
+        with np.errstate(over="ignore", invalid="ignore"):
+            parts = in_lanes(n_rows, matrix.shape[1], moments)
+            mean, square = (np.sum(part, axis=0) / n_rows for part in zip(*parts, strict=True))
+            variance = square - mean**2
+            return bool(((variance > 1e-4 * mean**2) & (variance > 1e-100) & (square < 1e100)).all())
 
     @classmethod
     def identity(cls, n_columns: int) -> Scaling:

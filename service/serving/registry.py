@@ -121,6 +121,8 @@ class ModelRegistry:
                 return LoadedAliases(stamp, before)
             # A version in use cannot be deleted through the store: its files were taken away underneath.
             return self._kept(name, LoadedAliases(stamp, before, (error.detail,)), known)
+        if stamp is None and before:
+            return self._kept(name, LoadedAliases(stamp, before, ("its alias file is gone",)), known)
         versions: dict[str, StoredModel] = {}
         failures: list[str] = []
         for alias, version in targets.items():

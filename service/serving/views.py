@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from service.errors import ServiceError
 from service.model import Model
 from service.serving.control_plane import TrainingOutcome
 from service.store.manifest import Manifest
@@ -66,10 +67,18 @@ def model(store: ModelStore, name: str) -> dict[str, Any]:
 
 
 def model_line(store: ModelStore, name: str) -> dict[str, Any]:
-    """One model in a list: versions, where its aliases point, and the headline metrics of the live version."""
-    aliases = {alias: entry.version for alias, entry in sorted(store.aliases(name).items())}
-    metrics = None if LIVE not in aliases else headline(store.manifest(name, aliases[LIVE]))
-    return {"name": name, "versions": store.versions(name), "aliases": aliases, "metrics": metrics}
+    """One model in a list: versions, where its aliases point, and the headline metrics of the live version.
+
+    A model that is damaged has its ``problem`` told instead, and does not hide the others.
+    """
+    line: dict[str, Any] = {"name": name, "versions": store.versions(name), "aliases": {}, "metrics": None}
+    try:
+        line["aliases"] = {alias: entry.version for alias, entry in sorted(store.aliases(name).items())}
+        if LIVE in line["aliases"]:
+            line["metrics"] = headline(store.manifest(name, line["aliases"][LIVE]))
+    except ServiceError as error:
+        line["problem"] = error.detail
+    return line
 
 
 def headline(manifest: Manifest) -> dict[str, Any]:

@@ -6,26 +6,42 @@ import shutil
 import uuid
 from pathlib import Path
 
-from service.errors import StoreUnavailable
+from service.errors import InvalidSettings
+from service.store.files import translated
+from service.store.local import TAKEN
 from service.store.model_store import ModelStore
 
 
 def seed(root: Path, source: Path) -> list[str]:
     """Copy every model of ``source`` into ``root`` when ``root`` holds none; the names that were copied.
 
-    Each model appears whole, by one rename.  Raises StoreUnavailable when ``root`` cannot be written.
+    Each model appears whole, by one rename; one that another process put there meanwhile stays as it is.  Raises
+    InvalidSettings when ``source`` is no directory, StoreUnavailable or StoreFull when ``root`` cannot be written.
     """
     if ModelStore(root).names():
         return []
-    copied = []
-    for name in ModelStore(source).names():
-        scratch = root / f".seed-{uuid.uuid4().hex}"
-        try:
-            root.mkdir(parents=True, exist_ok=True)
-            shutil.copytree(source / name, scratch)
-            scratch.rename(root / name)
-        except OSError as error:
-            shutil.rmtree(scratch, ignore_errors=True)
-            raise StoreUnavailable(f"the store cannot be filled with the shipped models: {error.strerror}") from error
-        copied.append(name)
-    return copied
+    if not source.is_dir():
+        raise InvalidSettings("LOGITD_SEED_STORE names no directory")
+    with translated("filling the store with the shipped models"):
+        root.mkdir(parents=True, exist_ok=True)
+        return [name for name in ModelStore(source).names() if _copy(source / name, root / name)]
+
+
+def _copy(source: Path, target: Path) -> bool:
+    """Copy a folder, which appears as a whole; False when there is a folder with files at ``target`` already."""
+    scratch = target.parent / f".seed-{uuid.uuid4().hex}"
+    try:
+        shutil.copytree(source, scratch)
+        return _rename(scratch, target)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _rename(scratch: Path, target: Path) -> bool:
+    try:
+        scratch.rename(target)
+    except OSError as error:
+        if error.errno in TAKEN:
+            return False
+        raise
+    return True

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
 from service.errors import FieldError, InvalidParameter, UnknownField, quoted
 from service.tabular.schema import MissingPolicy
@@ -15,12 +15,12 @@ from service.tabular.schema import MissingPolicy
 Promotion: TypeAlias = Literal["certified", "if_better", "always", "never"]
 
 
-def _strength(value: object) -> object:
-    """C as it is written: a number, or the word "inf"."""
-    return math.inf if value == "inf" else value
+def _strength(value: object, parse: ValidatorFunctionWrapHandler) -> float:
+    """C as it is written: a finite number, or the word "inf"; a number that overflows is a mistake, not a wish."""
+    return math.inf if value == "inf" else float(parse(value))
 
 
-Strength: TypeAlias = Annotated[float, BeforeValidator(_strength), Field(gt=0)]
+Strength: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False), WrapValidator(_strength)]
 
 
 class TrainingOptions(BaseModel):

@@ -19,6 +19,7 @@ from service.errors import (
     WrongType,
     quoted,
 )
+from service.linear.checks import LARGEST_MAGNITUDE
 from service.tabular.csv_reader import read_csv
 from service.tabular.json_rows import infer_table
 from service.tabular.limits import Limits
@@ -59,7 +60,7 @@ def request_from_json(body: bytes, limits: Limits) -> TrainingRequest:
         if key not in value:
             raise InvalidInput(f"the field {key!r} is missing", pointer="")
     targets = _typed(value["targets"], list, "/targets", "a list of labels")
-    options = parse_options(_typed(value.get("options") or {}, dict, "/options", "an object"))
+    options = parse_options(_options(value.get("options")))
     table = infer_table(value["instances"], _names(value.get("feature_names")), limits)
     data = TrainingData(table, labels_from_json(targets), _weights(value.get("sample_weight"), table.n_rows))
     return TrainingRequest(
@@ -117,6 +118,11 @@ def _typed(value: Any, kind: type[Any], pointer: str, expected: str) -> Any:
     return value
 
 
+def _options(value: object) -> dict[str, object]:
+    options: dict[str, object] = {} if value is None else _typed(value, dict, "/options", "an object")
+    return options
+
+
 def _names(value: object) -> list[str] | None:
     if value is None:
         return None
@@ -131,8 +137,10 @@ def _weights(value: object, n_rows: int) -> npt.NDArray[np.float64] | None:
     if len(weights) != n_rows:
         raise LengthMismatch(f"{len(weights)} weights for {n_rows} rows", pointer="/sample_weight")
     for row, weight in enumerate(weights):
-        if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 <= weight < float("inf"):
-            raise InvalidWeights("a weight is not a finite number of at least 0", pointer=f"/sample_weight/{row}")
+        if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 <= weight <= LARGEST_MAGNITUDE:
+            raise InvalidWeights(
+                f"a weight is not a number from 0 to {LARGEST_MAGNITUDE:g}", pointer=f"/sample_weight/{row}"
+            )
     array = np.array(weights, dtype=np.float64)
     if not array.any():
         raise InvalidWeights("all weights are 0", pointer="/sample_weight")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from service.errors import LengthMismatch, NumericOverflow, Underdetermined
+from service.errors import InvalidInput, LengthMismatch, NumericOverflow, Underdetermined
 from service.linear.certificate import Certificate
 from service.linear.checks import as_weights
 from service.linear.estimator import LogisticRegression
@@ -73,10 +73,13 @@ def train(
 ) -> TrainedModel:
     """Fit ``data`` by ``options``; deterministic: the same rows, options and seed give the same model.
 
-    on_phase: is told what begins.  Raises the InvalidInput subclasses of the readers, of ``LogisticRegression.fit``,
-    and Underdetermined, NumericOverflow.
+    A row of weight 0 is a row that is not there.  on_phase: is told what begins.  Raises the InvalidInput subclasses of
+    ``infer_schema`` and of ``LogisticRegression.fit``, and Underdetermined, NumericOverflow.
     """
     on_phase("splitting")
+    # Before the split, so that an error names the row by its number in ``data``.
+    infer_schema(data.table, missing=options.missing, missing_values=data.missing_values)
+    data = weighted_rows(data)
     training_rows, held_out_rows = stratified_split(
         data.labels, options.validation_fraction, np.random.default_rng(options.seed)
     )
@@ -101,9 +104,15 @@ def train(
         ),
         training=TrainingRecord(options=options.as_json(), rows=len(training_rows), penalty=options.penalty),
         provenance=provenance,
-        warnings=warnings_of(estimator.certificate_, matrix, expected_rank(design, options)),
+        warnings=warnings_of(estimator.certificate_, design, matrix, options),
     )
     return TrainedModel(model, draft, held_out)
+
+
+def weighted_rows(data: TrainingData) -> TrainingData:
+    """The rows whose weight is above 0; raises InvalidWeights."""
+    counts = as_weights(data.sample_weight, data.table.n_rows) > 0
+    return data if counts.all() else data.rows(np.flatnonzero(counts))
 
 
 def fit(
@@ -111,9 +120,13 @@ def fit(
 ) -> tuple[LogisticRegression, Scaling]:
     """The estimator fitted to the matrix, standardised if the options say so, and the scaling that was used."""
     n_rows, n_columns = matrix.shape
+    if not n_columns:
+        raise InvalidInput("every column has one value in all rows; there is nothing to learn from")
     if not options.is_penalised and options.solver != "gradient-descent" and n_rows < n_columns + 1:
-        raise Underdetermined(f"{n_rows} rows cannot determine {n_columns} columns without a penalty; use a finite C")
-    scaling = Scaling.standard(matrix) if options.standardizes else Scaling.identity(n_columns)
+        raise Underdetermined(
+            f"{n_rows} training rows cannot determine {n_columns} columns without a penalty; use a finite C"
+        )
+    scaling = scaling_of(matrix, options)
     n_classes = len(np.unique(training.labels))
     n_params = (n_columns + 1) * (n_classes if n_classes > 2 else 1)
     estimator = LogisticRegression(
@@ -127,11 +140,20 @@ def fit(
         covariance="observed" if n_params <= MAX_PARAMS_WITH_COVARIANCE else None,
     )
     weights = as_weights(training.sample_weight, n_rows)
-    with warnings.catch_warnings():
+    # Numbers that leave the range of doubles are looked for in what comes out: see ``assemble``.
+    with warnings.catch_warnings(), np.errstate(over="ignore", invalid="ignore"):
         # Not converging is told by the certificate and by the warnings of the record.
         warnings.simplefilter("ignore", UserWarning)
         estimator.fit(scaling.apply(matrix), training.labels, weights)
     return estimator, scaling
+
+
+def scaling_of(matrix: npt.NDArray[np.float64], options: TrainingOptions) -> Scaling:
+    """How columns are scaled; without an intercept they keep their zero, since centring would bring a constant back."""
+    if not options.standardizes:
+        return Scaling.identity(matrix.shape[1])
+    scaling = Scaling.standard(matrix)
+    return scaling if options.fit_intercept else Scaling(np.zeros_like(scaling.centre), scaling.scale)
 
 
 def class_weight_by_label(
@@ -191,19 +213,31 @@ def known_categories(held_out: TrainingData | None, schema: Schema) -> TrainingD
 
 
 def expected_rank(design: Design, options: TrainingOptions) -> int:
-    """The rank of a design without accidents: all its columns and the intercept, less one for each full set of dummies."""
-    full_sets = sum(isinstance(feature, CategoricalFeature) for feature in design.schema.features)
+    """The rank of a design without accidents: all its columns and the intercept, less one for each full set of dummies.
+
+    A text feature of one category is a constant column, not a set.
+    """
+    full_sets = sum(
+        isinstance(feature, CategoricalFeature) and len(feature.categories) > 1 for feature in design.schema.features
+    )
     redundant = full_sets if not design.drop_first and options.fit_intercept else max(full_sets - 1, 0)
     return len(design.column_names) + int(options.fit_intercept) - (0 if design.drop_first else redundant)
 
 
-def warnings_of(certificate: Certificate, matrix: npt.NDArray[np.float64], full_rank: int) -> tuple[str, ...]:
+def warnings_of(
+    certificate: Certificate, design: Design, matrix: npt.NDArray[np.float64], options: TrainingOptions
+) -> tuple[str, ...]:
     """The names of what a user should know of the data and the fit."""
-    constant = int((np.ptp(matrix, axis=0) == 0).sum())
+    is_constant = np.ptp(matrix, axis=0) == 0
+    # Beside an intercept a constant column adds nothing to the rank; without one, only a column of zeros does not.
+    idle = int((is_constant & (options.fit_intercept | (matrix[0] == 0))).sum())
+    left_out = any(
+        isinstance(feature, CategoricalFeature) and len(feature.categories) == 1 for feature in design.schema.features
+    )
     said = {
         "separation": certificate.separation in {"quasi", "complete"},
-        "constant-column": constant > 0,
-        "collinear": certificate.rank < min(full_rank - constant, len(matrix)),
+        "constant-column": left_out or bool(is_constant.any()),
+        "collinear": certificate.rank < min(expected_rank(design, options) - idle, len(matrix)),
         "not-converged": certificate.status != Status.OPTIMAL.value,
     }
     return tuple(name for name, holds in said.items() if holds)

@@ -25,7 +25,14 @@ from service.tabular.limits import Limits
 from service.web import openapi
 from service.web.body import ACCEPTED
 from service.web.dialects.native import NativeDialect
-from service.web.errors import MethodNotAllowed, RouteNotFound, UnsupportedEncoding, UnsupportedMediaType, problem
+from service.web.errors import (
+    MethodNotAllowed,
+    PayloadTooLarge,
+    RouteNotFound,
+    UnsupportedEncoding,
+    UnsupportedMediaType,
+    problem,
+)
 from service.web.middleware.request_context import RequestContext
 from service.web.models import ModelRoutes
 from service.web.pages import Pages
@@ -45,9 +52,11 @@ def create_app(settings: Settings, store: ModelStore, environment: dict[str, str
         title="logitd",
         version=service.__version__,
         summary="Train a logistic regression, with a proof of its optimum, and serve it over HTTP.",
-        root_path=settings.root_path,
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
+        # A redirect would name the host that the request named, and lose the body of a POST.
+        redirect_slashes=False,
     )
     app.state.services = services
     for path, methods, handler in routes(services):
@@ -61,7 +70,7 @@ def create_app(settings: Settings, store: ModelStore, environment: dict[str, str
             )
     app.add_exception_handler(ServiceError, on_service_error)
     app.add_exception_handler(HTTPException, on_http_exception)
-    app.add_middleware(RequestContext, metrics=services.metrics)
+    app.add_middleware(RequestContext, metrics=services.metrics, root_path=settings.root_path)
     return app
 
 
@@ -103,6 +112,7 @@ def routes(services: Services) -> Routes:
         ("/healthz", READ, pages.readyz),
         ("/version", READ, pages.version),
         ("/problems/{slug}", READ, pages.problem_type),
+        ("/openapi.json", READ, pages.openapi),
         ("/docs", READ, pages.docs),
         ("/docs/{asset}", READ, pages.asset),
         ("/", READ, pages.index),
@@ -118,6 +128,9 @@ async def on_service_error(request: Request, error: Exception) -> Response:
         headers["Accept-Post"] = ACCEPTED
     if isinstance(error, UnsupportedEncoding):
         headers["Accept-Encoding"] = "gzip"
+    if isinstance(error, PayloadTooLarge):
+        # Else the server would have to read the rest of the body to find the next request.
+        headers["Connection"] = "close"
     return problem(error, request, headers)
 
 

@@ -11,6 +11,8 @@ from service.errors import InvalidEncoding
 from service.web.errors import PayloadTooLarge, UnsupportedEncoding, UnsupportedMediaType
 
 MAX_GZIP_MEMBERS = 16
+# Python reads no more than 4300 digits as a number; 2**64 has 20.
+MAX_LENGTH_DIGITS = 20
 ACCEPTED = "application/json, text/csv"
 
 
@@ -51,7 +53,7 @@ async def read_body(request: Request, limit: int) -> bytes:
     if encoding not in {"identity", "", "gzip"}:
         raise UnsupportedEncoding("the Content-Encoding must be gzip, or none")
     announced = request.headers.get("content-length", "0")
-    if announced.isdecimal() and int(announced) > limit:
+    if announced.isdecimal() and (len(announced) > MAX_LENGTH_DIGITS or int(announced) > limit):
         raise _too_large(limit)
     body = bytearray()
     async for chunk in request.stream():

@@ -109,12 +109,11 @@ class ModelRoutes:
 
     def _stored(self, request: Request) -> StoredModel:
         name, version = self._name(request), request.path_params["version"]
-        if is_version(version) or LOOKS_LIKE_VERSION.fullmatch(version):
+        if not is_version(version) and version in self._store.aliases(name):
+            return self._services.data_plane.resolve(ModelRef(name, alias=version))
+        if LOOKS_LIKE_VERSION.fullmatch(version):
             return self._services.data_plane.resolve(ModelRef(name, version=parse_version(version)))
-        alias = check_alias(version)
-        if alias not in self._store.aliases(name):
-            raise VersionNotFound(f"model {quoted(name)} has no version and no alias {quoted(alias)}")
-        return self._services.data_plane.resolve(ModelRef(name, alias=alias))
+        raise VersionNotFound(f"model {quoted(name)} has no version and no alias {quoted(check_alias(version))}")
 
 
 def model_version(stored: StoredModel) -> dict[str, str]:

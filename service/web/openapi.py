@@ -5,8 +5,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from starlette.responses import JSONResponse, PlainTextResponse
+
 JSON, CSV = "application/json", "text/csv"
-HIDDEN = frozenset({"/docs", "/docs/{asset}", "/"})
+HIDDEN = frozenset({"/openapi.json", "/docs", "/docs/{asset}", "/"})
+TEXT_PAGES = frozenset({"/metrics", "/models/{model}/versions/{version}/summary"})
+STATUS = {("POST", "/train"): 201, ("DELETE", "/models/{model}/versions/{version}"): 204}
 
 _CELL = {"oneOf": [{"type": "number"}, {"type": "string"}, {"type": "null"}]}
 _ROW = {"oneOf": [{"type": "array", "items": _CELL}, {"type": "object", "additionalProperties": _CELL}]}
@@ -86,6 +90,8 @@ def documentation(path: str, method: str, text: str) -> dict[str, Any]:
         "summary": text.partition("\n")[0],
         "openapi_extra": operation(path, method),
         "responses": answers(path),
+        "status_code": STATUS.get((method, path), 200),
+        "response_class": PlainTextResponse if path in TEXT_PAGES else JSONResponse,
         "tags": [tag(path)],
         "include_in_schema": path not in HIDDEN and method != "HEAD",
     }

@@ -14,7 +14,7 @@ from starlette.responses import Response
 import service
 from service.errors import NoLiveModel, ProblemNotFound, all_errors, quoted
 from service.serving import metrics
-from service.web.errors import status_of
+from service.web.errors import RouteNotFound, status_of
 from service.web.services import Services, json_response
 
 # fastapi-offline ships Swagger UI in its wheel, so that /docs needs no network.
@@ -36,7 +36,8 @@ class Pages:
     async def index(self, request: Request) -> Response:
         """What there is."""
         root = request.scope.get("root_path", "")
-        links = {path.lstrip("/").removesuffix(".json"): root + path for path in LINKS}
+        offered = [path for path in LINKS if path != "/metrics" or self._services.settings.metrics]
+        links = {path.lstrip("/").removesuffix(".json"): root + path for path in offered}
         return json_response({"service": "logitd", "version": service.__version__, "links": links})
 
     async def livez(self, _: Request) -> Response:
@@ -66,19 +67,26 @@ class Pages:
     async def docs(self, request: Request) -> Response:
         """Swagger UI, from files of this installation."""
         root = request.scope.get("root_path", "")
-        return get_swagger_ui_html(
+        page = get_swagger_ui_html(
             openapi_url=f"{root}/openapi.json",
             title="logitd",
             swagger_js_url=f"{root}/docs/swagger-ui-bundle.js",
             swagger_css_url=f"{root}/docs/swagger-ui.css",
             swagger_favicon_url=f"{root}/docs/favicon.png",
         )
+        return Response(bytes(page.body).strip() + b"\n", media_type="text/html")
+
+    async def openapi(self, request: Request) -> Response:
+        """The OpenAPI document; behind a proxy its server is the prefix that the proxy strips off."""
+        root = request.scope.get("root_path", "")
+        document = request.app.openapi()
+        return json_response({**document, "servers": [{"url": root}]} if root else document)
 
     async def asset(self, request: Request) -> Response:
         """A file of Swagger UI."""
         name = request.path_params["asset"]
         if name not in ASSET_TYPES:
-            raise ProblemNotFound(f"there is no asset {quoted(name)}")
+            raise RouteNotFound(f"there is no asset {quoted(name)}")
         return Response(
             (ASSETS / name).read_bytes(), media_type=ASSET_TYPES[name], headers={"Cache-Control": "max-age=86400"}
         )

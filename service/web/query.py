@@ -11,7 +11,8 @@ from service.errors import InvalidParameter, UnknownField, quoted
 from service.store.names import ModelRef
 from service.tabular.schema import nearest
 
-NUMBER = re.compile(r"[0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?")
+# Each part begins with another character than the one before may end with, so a long text is read once.
+NUMBER = re.compile(r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 
 

@@ -51,8 +51,16 @@ def check_same_site(request: Request) -> None:
     if request.headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:
         raise CrossSite("a browser sent this from another site's page")
     origin = request.headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+    if origin is not None and authority(origin) != request.headers.get("host"):
         raise CrossSite("the Origin is not this site")
+
+
+def authority(url: str) -> str | None:
+    """Host and port of a URL as they are written, or None when it cannot be read as one."""
+    try:
+        return urlsplit(url).netloc
+    except ValueError:
+        return None
 
 
 def json_response(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from conftest import Put
+from stored import Put
 
 from service.errors import (
     AliasNotFound,

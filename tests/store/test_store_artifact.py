@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 import pytest
-from conftest import MakeDraft, MakeModel
 from safetensors.numpy import save
+from stored import MakeDraft, MakeModel
 
 from service.errors import CorruptVersion, InvalidInput
 from service.model import Label, Model

@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from conftest import Put
+from stored import Put
 
 from service.errors import PreconditionFailed, StoreFull, StoreUnavailable, VersionNotFound
 from service.store.model_store import ModelStore

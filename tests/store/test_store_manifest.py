@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import MakeDraft, MakeModel, Put
 from pydantic import ConfigDict, ValidationError
+from stored import MakeDraft, MakeModel, Put
 
 from service.errors import CorruptVersion, Integrity, NewerFormat
 from service.model import Label

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Put
 from hypothesis import example, given, strategies as st
+from stored import Put
 
 from service.errors import InvalidName, InvalidVersion, ServiceError, VersionNotFound
 from service.store.model_store import ModelStore

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import MakeDraft, MakeModel, Put
+from stored import MakeDraft, MakeModel, Put
 
 from service.errors import CorruptVersion, InvalidInput, ModelNotFound, StoreUnavailable, VersionInUse, VersionNotFound
 from service.store.local import LocalStore

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -12,9 +12,17 @@ from service.linear.certificate import damping, gap_bound
 from service.linear.factor import factorise
 from service.linear.objective import Objective, Vector
 from service.linear.solver import Solution, Status
+from service.linear.solvers.kept_metric import Descent, Metric, descend, draw_sample
 
 # Unpenalised and still without a certificate after so many steps: on data with a finite optimum ten are usual.
 STEPS_WITHOUT_OPTIMUM = 50
+# Where a Hessian of all rows costs less than this many multiplications, a metric to keep is not worth its trouble.
+CHEAP_HESSIAN = 3e7
+# The sample has this share of the rows, and at least so many rows a parameter.
+SAMPLE_SHARE, ROWS_PER_PARAM = 16, 100
+# With fewer rows a parameter, the optimum of a sample lies far from that of all rows, if there is one.
+ROWS_FOR_A_START = 10
+PASSES_IN_METRIC = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +31,8 @@ class Newton:
 
     tol: the certified gap relative to the objective at which it stops.  max_iter: Newton steps.
     Each step reads the rows once for value, gradient and Hessian and once for the step's change of the logits.
+    Where the Hessian is dear, the start comes from a sample of the rows, and passes in the metric of its Hessian take
+    the place of most steps: see ``kept_metric``.
     """
 
     tol: float = 1e-10
@@ -31,6 +41,27 @@ class Newton:
     promises_optimum: ClassVar[bool] = True
 
     def minimise(self, objective: Objective, start: Vector) -> Solution:
+        if objective.rows.n_rows * float(objective.n_params) ** 2 < CHEAP_HESSIAN:
+            return self.steps(objective, start)
+        descent = self._in_kept_metric(objective, start)
+        if not descent.gap <= self.tol * descent.value:
+            # Separated, collinear or otherwise hard: the steps that need no luck.
+            return self.steps(objective, start)
+        curve = np.array(descent.curve) / objective.rows.total_weight
+        return Solution(descent.w, Status.OPTIMAL, descent.value, descent.gap, len(curve), descent.passes, curve)
+
+    def _in_kept_metric(self, objective: Objective, start: Vector) -> Descent:
+        """Passes in the metric of a sample, and if they do not end, in that of all rows where they came to."""
+        w, metric = _sampled_metric(objective, start)
+        first = descend(objective, w, metric, tol=self.tol, max_passes=PASSES_IN_METRIC)
+        if first.gap <= self.tol * first.value or objective.separates(first.w):
+            return first
+        metric = Metric.at(objective, first.w, largest_factor=1.0)
+        then = descend(objective, first.w, metric, tol=self.tol, max_passes=PASSES_IN_METRIC)
+        return replace(then, curve=[*first.curve, *then.curve[1:]], passes=first.passes + then.passes)
+
+    def steps(self, objective: Objective, start: Vector) -> Solution:
+        """Newton steps alone, a Hessian each."""
         w, curve, passes = start.copy(), [], 0
         gap = math.inf
         for n_iter in range(self.max_iter + 1):
@@ -78,3 +109,18 @@ class Newton:
         values = [objective.value_at(raw + t * raw_step, w + t * step) for t in lengths]
         best = lengths[int(np.argmin(values))]
         return np.asarray(w + best * step, dtype=np.float64)
+
+
+def _sampled_metric(objective: Objective, start: Vector) -> tuple[Vector, Metric]:
+    """The Hessian of a sample of the rows, and the point where it was taken: the sample's own optimum if it is large."""
+    n_rows, n_params = objective.rows.n_rows, objective.n_params
+    size = min(max(n_rows // SAMPLE_SHARE, ROWS_PER_PARAM * n_params), n_rows // 4)
+    # A fixed seed: the same rows give the same fit.
+    rng = np.random.default_rng(n_rows)
+    w = start
+    for share in (8, 1):
+        sample = draw_sample(objective.class_index(), size // share, min(4 * n_params, size), rng)
+        part = objective.subset(sample.index, sample.factor)
+        if size // share >= ROWS_FOR_A_START * n_params:
+            w = Newton(tol=1e-2 * n_params / size, max_iter=10).steps(part, w).w
+    return w, Metric.at(part, w, float(sample.factor.max()))

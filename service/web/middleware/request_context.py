@@ -20,6 +20,8 @@ log = logging.getLogger("logitd.web")
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 UNMATCHED = "(none)"
+# A client may invent methods; a label may not grow with them.
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"})
 
 
 @contextmanager
@@ -34,11 +36,13 @@ class RequestContext:
     """Gives every request an id and every answer its headers, and counts it.
 
     A client's ``X-Request-Id`` is kept when it is 1 to 128 letters, digits, dots, dashes and underscores.
+    root_path: the prefix that a proxy in front strips off; links in answers begin with it.
     """
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, root_path: str = "") -> None:
         self._app = app
         self._metrics = metrics
+        self._root_path = root_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -50,6 +54,8 @@ class RequestContext:
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
         state["phases"] = []
+        if self._root_path:
+            scope["root_path"] = self._root_path
         status = 0
 
         async def send_with_headers(message: Message) -> None:
@@ -79,6 +85,6 @@ class RequestContext:
 
     def _count(self, scope: Scope, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", UNMATCHED)
-        method = scope["method"] if route != UNMATCHED else UNMATCHED
+        method = scope["method"] if route != UNMATCHED and scope["method"] in METHODS else UNMATCHED
         self._metrics.requests.labels(method, route, status).inc()
         self._metrics.seconds.labels(method, route).observe(seconds)

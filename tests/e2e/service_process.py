@@ -1,0 +1,99 @@
+"""The real service as a process, and the command line beside it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import httpx
+
+import service
+
+COMMAND = (sys.executable, "-m", "service")
+# Seconds after which a process that hangs is given up.
+PATIENCE = 60
+ADDRESS = re.compile(r"http://\S+")
+
+
+def environment(**variables: str) -> dict[str, str]:
+    """This process's environment without settings of the service; the package is the one that is tested here."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("LOGITD_")}
+    return {**kept, "PYTHONPATH": str(Path(service.__file__).parents[1]), **variables}
+
+
+def logitd(*arguments: str, store: Path) -> subprocess.CompletedProcess[str]:
+    """A command of another process on the same store."""
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        env=environment(LOGITD_STORE=str(store)),
+        cwd=store.parent,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+@dataclass(frozen=True)
+class Service:
+    """A running service; ``client`` speaks to it."""
+
+    process: subprocess.Popen[str]
+    url: str
+    store: Path
+    client: httpx.Client
+
+    @property
+    def port(self) -> str:
+        return self.url.rpartition(":")[2]
+
+    def stop(self) -> int:
+        """Send SIGTERM; the exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(PATIENCE)
+
+    def children(self) -> list[int]:
+        """The process ids of its children now."""
+        text = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        return [int(pid) for pid in text.split()]
+
+
+Serve: TypeAlias = Callable[..., Service]
+
+
+@contextmanager
+def serving(store: Path, **variables: str) -> Iterator[Service]:
+    """Start the service on a free port, with settings from the environment; it is stopped at the end."""
+    process = subprocess.Popen(
+        [*COMMAND, "serve", "--port", "0", "--store", str(store)],
+        env=environment(**variables),
+        cwd=store.parent,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    try:
+        first_line = process.stderr.readline()
+        found = ADDRESS.search(first_line)
+        assert found, first_line + process.stderr.read()
+        with httpx.Client(base_url=found[0], timeout=PATIENCE) as client:
+            yield Service(process, found[0], store, client)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def is_running(pid: int) -> bool:
+    """Whether there is a process of this id that is not a zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
