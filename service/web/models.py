@@ -32,7 +32,7 @@ class ModelRoutes:
         self._store = services.control_plane.store
 
     async def models(self, request: Request) -> Response:
-        """The models by name, ``limit`` at a time; ``next`` is the path of the next page, or null."""
+        """The models by name, a page at a time; "next" is the path of the next page, or null."""
         parameters = query.query_parameters(request, ("limit", "after"))
         limit = query.whole_number(parameters, "limit", default=PAGE, largest=LARGEST_PAGE)
         names = self._store.names()
@@ -51,14 +51,14 @@ class ModelRoutes:
         return json_response(views.model(self._store, self._name(request)))
 
     async def version(self, request: Request) -> Response:
-        """One version by number or alias: the manifest with coefficients and standard errors; DELETE removes it."""
+        """One version by number or alias: the manifest, with coefficients and standard errors."""
         query.query_parameters(request, ())
-        if request.method == "DELETE":
-            return await self._delete(request)
         stored = self._stored(request)
         return json_response(views.version(stored), headers=model_version(stored))
 
-    async def _delete(self, request: Request) -> Response:
+    async def delete(self, request: Request) -> Response:
+        """Remove a version that no alias points to."""
+        query.query_parameters(request, ())
         self._services.check_may_write(request)
         name, version = self._name(request), parse_version(request.path_params["version"])
         await asyncio.to_thread(self._services.control_plane.delete, name, version)
@@ -78,24 +78,23 @@ class ModelRoutes:
         return json_response(views.example(stored.model), headers=model_version(stored))
 
     async def alias(self, request: Request) -> Response:
-        """Where an alias points; PUT ``{"version": 7, "reason": "…"}`` moves it, ``If-Match`` guards the move."""
+        """Where an alias points, and since when; its ETag guards a move."""
         query.query_parameters(request, ())
         name, alias = self._name(request), check_alias(request.path_params["alias"])
-        if request.method == "PUT":
-            entry = await self._move(request, name, alias)
-        else:
-            entry = self._alias(name, alias)
-        body = {"model": name, "alias": alias, **entry.model_dump(mode="json")}
-        return json_response(body, headers={"ETag": f'"{entry.serial}"'})
+        return alias_response(name, alias, self._alias(name, alias))
 
-    async def _move(self, request: Request, name: str, alias: str) -> AliasEntry:
+    async def move_alias(self, request: Request) -> Response:
+        """Point an alias to a version: promotion and rollback. If-Match refuses when it moved meanwhile."""
+        query.query_parameters(request, ())
+        name, alias = self._name(request), check_alias(request.path_params["alias"])
         self._services.check_may_write(request)
         body = await read_body(request, self._services.settings.max_body_bytes)
         version, reason = alias_move(parse_json(body))
         expected = expected_serial(request)
-        return await asyncio.to_thread(
+        entry = await asyncio.to_thread(
             self._services.control_plane.promote, name, alias, version, reason=reason, expected_serial=expected
         )
+        return alias_response(name, alias, entry)
 
     def _alias(self, name: str, alias: str) -> AliasEntry:
         aliases = self._store.aliases(name)
@@ -118,6 +117,11 @@ class ModelRoutes:
 
 def model_version(stored: StoredModel) -> dict[str, str]:
     return {"Model-Version": f"{stored.manifest.name}/{stored.manifest.version}"}
+
+
+def alias_response(name: str, alias: str, entry: AliasEntry) -> Response:
+    body = {"model": name, "alias": alias, **entry.model_dump(mode="json")}
+    return json_response(body, headers={"ETag": f'"{entry.serial}"'})
 
 
 def alias_move(value: object) -> tuple[int, str]:

@@ -92,7 +92,7 @@ class Pages:
         )
 
     async def problem_type(self, request: Request) -> Response:
-        """What an error's ``type`` means, and what to do about it."""
+        """What the type of an error means, and what to do about it."""
         slug = request.path_params["slug"]
         for kind in all_errors():
             if kind.slug == slug:

@@ -23,7 +23,7 @@ class TrainingRoutes:
         self._services = services
 
     async def train(self, request: Request) -> Response:
-        """201 with the new version's place; the event loop only waits."""
+        """Fit, store and, if the fit is certified, promote a new version; the Location header says where it is."""
         services = self._services
         services.check_may_train(request)
         kind, key = media_type(request), idempotency_key(request)
