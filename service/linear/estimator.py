@@ -8,22 +8,17 @@ from typing import Any, Self
 
 import numpy as np
 
-from service.errors import InvalidParameter, NumericOverflow, SeparationError
+from service.errors import InvalidParameter, NumericOverflow
 from service.linear import checks, interop
-from service.linear.certificate import Certificate, Separation, design_rank
 from service.linear.checks import Labels, Matrix, Vector
-from service.linear.inference import observed_covariance, standard_errors
+from service.linear.fit import Specification, fit_rows
+from service.linear.inference import standard_errors
 from service.linear.lanes import one_blas_thread
 from service.linear.link import log_sigmoid, log_softmax, sigmoid, softmax
-from service.linear.objective import Index, Objective, Rows
-from service.linear.objective_binary import BinaryObjective
-from service.linear.objective_softmax import SoftmaxObjective
-from service.linear.scaling import Scaling
-from service.linear.solver import Solution, Solver, Status
-from service.linear.solvers import SOLVER_NAMES, GradientDescent, Newton
+from service.linear.objective import Index
+from service.linear.solver import Status
+from service.linear.solvers import SOLVER_NAMES
 
-# The Hessian of so many parameters takes 800 MB.
-MAX_NEWTON_PARAMS = 10_000
 # 1 / C must be a double.
 SMALLEST_C = 1e-300
 
@@ -105,115 +100,35 @@ class LogisticRegression:
             delattr(self, name)
 
     def _fit(self, matrix: Matrix, index: Index, weights: Vector, start: Matrix | None) -> None:
-        solver, reason = self._choose_solver(matrix.shape[1])
-        scaling = Scaling.identity(matrix.shape[1])
-        if not Scaling.is_idle(matrix):
-            if isinstance(solver, Newton):
-                scaling = self._conditioning(matrix)
-                with np.errstate(over="ignore"):
-                    matrix = scaling.apply(matrix)
-            checks.check_range(matrix)
-        objective = self._objective(matrix, index, weights, scaling)
-        solution = solver.minimise(objective, self._start(objective, scaling, start))
-        certificate = self._certify(objective, solution, scaling, solver, reason)
-        if solution.status is Status.NO_FINITE_OPTIMUM and solver.promises_optimum:
-            raise SeparationError(
-                f"no finite optimum was found (separation: {certificate.separation}): without a penalty the coefficients "
-                "of separated classes, or of columns that are nearly equal, grow for ever; use a finite C, or remove "
-                "the column that gives the answer away or repeats another"
-            )
-        self._keep(objective, solution, scaling)
-        self.certificate_ = certificate
-        if solution.status is Status.BUDGET_SPENT:
+        specification = Specification(
+            C=float(self.C),
+            fit_intercept=bool(self.fit_intercept),
+            solver=self.solver,
+            tol=float(self.tol),
+            max_iter=None if self.max_iter is None else int(self.max_iter),
+            learning_rate=self.learning_rate,
+            covariance=self.covariance,
+        )
+        fit = fit_rows(matrix, index, weights, specification, start=start)
+        self.coef_, self.intercept_ = fit.coef, fit.intercept
+        self.n_iter_ = np.array([max(fit.n_iter, 1)])
+        self.loss_curve_ = fit.loss_curve
+        self.certificate_ = fit.certificate
+        if fit.covariance is not None:
+            self.covariance_ = fit.covariance
+            errors = standard_errors(fit.covariance)
+            self.standard_errors_ = errors if len(self.classes_) == 2 else errors.reshape(len(self.classes_), -1)
+        if fit.certificate.status == Status.BUDGET_SPENT.value:
             interop.warn_not_converged(
-                f"{solver.name} stopped after max_iter={solution.n_iter} steps before the optimum was certified "
-                f"(gap bound {solution.gap_bound:.3g}); raise max_iter, scale the columns, or use solver='newton'"
+                f"{fit.certificate.solver} stopped after max_iter={fit.n_iter} steps before the optimum was certified "
+                f"(gap bound {fit.certificate.gap_bound:.3g}); raise max_iter, scale the columns, or use solver='newton'"
             )
-
-    def _conditioning(self, matrix: Matrix) -> Scaling:
-        """Zero mean and unit spread for Newton's arithmetic; the penalty is adapted, so that the optimum is the same."""
-        scaling = Scaling.standard(matrix)
-        # Beyond this, λ / scale² and the columns themselves would leave the range of doubles.
-        scale = np.clip(scaling.scale, 1e-140 * max(1.0, math.sqrt(1.0 / self.C)), 1e140)
-        return Scaling(scaling.centre if self.fit_intercept else np.zeros_like(scale), scale)
-
-    def _objective(
-        self, matrix: Matrix, index: Index, weights: Vector, scaling: Scaling
-    ) -> BinaryObjective | SoftmaxObjective:
-        l2 = (0.0 if math.isinf(self.C) else 1.0 / self.C) / scaling.scale**2
-        rows = Rows(np.ascontiguousarray(matrix), weights, l2, bool(self.fit_intercept))
-        if len(self.classes_) == 2:
-            return BinaryObjective(rows, index.astype(np.float64))
-        return SoftmaxObjective(rows, index, len(self.classes_))
-
-    def _choose_solver(self, n_columns: int) -> tuple[Solver, str]:
-        n_params = (n_columns + int(self.fit_intercept)) * (1 if len(self.classes_) == 2 else len(self.classes_))
-        budget = {} if self.max_iter is None else {"max_iter": int(self.max_iter)}
-        if self.solver == "gradient-descent":
-            return GradientDescent(self.learning_rate, tol=self.tol, **budget), "asked for"
-        if n_params > MAX_NEWTON_PARAMS:
-            raise InvalidParameter(
-                f"{n_params} parameters need a Hessian of more than {MAX_NEWTON_PARAMS} squared numbers; "
-                'use fewer columns or classes, or solver="gradient-descent"'
-            )
-        reason = "asked for" if self.solver == "newton" else f"{n_params} parameters: the Hessian is small"
-        return Newton(tol=self.tol, **budget), reason
-
-    def _start(self, objective: Objective, scaling: Scaling, warm: Matrix | None) -> Vector:
-        start = np.zeros(objective.n_params)
-        if warm is None:
-            return start
-        by_logit = start.reshape(len(warm), -1)
-        by_logit[:, : self.n_features_in_] = warm[:, :-1] * scaling.scale
-        if self.fit_intercept:
-            by_logit[:, -1] = warm[:, -1] + warm[:, :-1] @ scaling.centre
-        return objective.centred(by_logit.ravel())
 
     def _warm_parameters(self, n_columns: int, classes: Labels) -> Matrix | None:
         """(coef, intercept) of the last fit when it was of the same shape, else None."""
         if not hasattr(self, "coef_") or self.coef_.shape[1] != n_columns or not np.array_equal(self.classes_, classes):
             return None
         return np.column_stack([self.coef_, self.intercept_])
-
-    def _keep(self, objective: Objective, solution: Solution, scaling: Scaling) -> None:
-        self.coef_, self.intercept_ = self._raw(solution.w, scaling)
-        self.n_iter_ = np.array([max(solution.n_iter, 1)])
-        self.loss_curve_ = solution.loss_curve
-        if self.covariance is None:
-            return
-        scaled = observed_covariance(objective, solution.w)
-        self.covariance_ = scaling.covariance_to_raw(scaled, has_intercept=bool(self.fit_intercept))
-        errors = standard_errors(self.covariance_)
-        self.standard_errors_ = errors if len(self.classes_) == 2 else errors.reshape(len(self.classes_), -1)
-
-    def _raw(self, w: Vector, scaling: Scaling) -> tuple[Matrix, Vector]:
-        by_logit = w.reshape(1 if len(self.classes_) == 2 else len(self.classes_), -1)
-        intercept = by_logit[:, -1] if self.fit_intercept else np.zeros(len(by_logit))
-        coef, raw_intercept = scaling.to_raw(by_logit[:, : self.n_features_in_], intercept)
-        return coef, raw_intercept if self.fit_intercept else intercept
-
-    def _certify(
-        self, objective: Objective, solution: Solution, scaling: Scaling, solver: Solver, reason: str
-    ) -> Certificate:
-        separation: Separation = "undecided"
-        witness = None
-        if objective.separates(solution.w):
-            coef, intercept = self._raw(solution.w, scaling)
-            separation, witness = "complete", np.column_stack([coef, intercept])
-        elif math.isfinite(solution.gap_bound) and not objective.l2_params.any():
-            separation = "none"
-        return Certificate(
-            objective=solution.objective,
-            gap_bound=solution.gap_bound,
-            gap_relative=solution.gap_relative,
-            status=solution.status.value,
-            rank=design_rank(objective.rows),
-            separation=separation,
-            witness=witness,
-            solver=solver.name,
-            reason=reason,
-            passes=solution.passes,
-        )
 
     def decision_function(self, X: Any) -> Matrix:
         """The logit of the second class, (n,), or the K logits, (n, K); raises NumericOverflow beyond doubles."""

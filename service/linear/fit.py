@@ -1,0 +1,162 @@
+"""From checked rows to certified coefficients: conditioning → objective → solver → certificate → raw coefficients."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from service.errors import InvalidParameter, SeparationError
+from service.linear import checks
+from service.linear.certificate import Certificate, Separation, design_rank
+from service.linear.checks import Matrix, Vector
+from service.linear.inference import observed_covariance
+from service.linear.objective import Index, Objective, Rows
+from service.linear.objective_binary import BinaryObjective
+from service.linear.objective_softmax import SoftmaxObjective
+from service.linear.scaling import Scaling
+from service.linear.solver import Solution, Solver, Status
+from service.linear.solvers import GradientDescent, Newton
+
+# The Hessian of so many parameters takes 800 MB.
+MAX_NEWTON_PARAMS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Specification:
+    """How to fit, checked: the hyper-parameters of ``LogisticRegression`` that are not about labels."""
+
+    C: float
+    fit_intercept: bool
+    solver: str
+    tol: float
+    max_iter: int | None
+    learning_rate: float | None
+    covariance: str | None
+
+    @property
+    def l2(self) -> float:
+        """λ = 1 / C, 0 for C = inf."""
+        return 0.0 if math.isinf(self.C) else 1.0 / self.C
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """coef (k, p) and intercept (k,) of the raw columns, k = 1 for two classes; covariance (k q, k q) or None."""
+
+    coef: Matrix
+    intercept: Vector
+    certificate: Certificate
+    covariance: Matrix | None
+    n_iter: int
+    loss_curve: Vector
+
+
+def fit_rows(
+    matrix: Matrix, index: Index, weights: Vector, specification: Specification, *, start: Matrix | None = None
+) -> Fit:
+    """Fit rows (n, p), classes 0…K-1 (n,) and weights (n,) > 0.
+
+    start: (k, p + 1), the intercept last, where to begin.  Raises SeparationError when a solver that promises the optimum
+    found no finite one, NumericOverflow, InvalidParameter, Diverged.
+    """
+    n_classes, n_columns = int(index.max()) + 1, matrix.shape[1]
+    solver, reason = choose_solver(specification, n_columns, n_classes)
+    scaling = Scaling.identity(n_columns)
+    if not Scaling.is_idle(matrix):
+        if isinstance(solver, Newton):
+            scaling = conditioning(matrix, specification)
+            with np.errstate(over="ignore"):
+                matrix = scaling.apply(matrix)
+        checks.check_range(matrix)
+    rows = Rows(np.ascontiguousarray(matrix), weights, specification.l2 / scaling.scale**2, specification.fit_intercept)
+    objective = objective_of(rows, index, n_classes)
+    solution = solver.minimise(objective, _start(objective, scaling, start))
+    certificate = certify(objective, solution, scaling, solver, reason)
+    if solution.status is Status.NO_FINITE_OPTIMUM and solver.promises_optimum:
+        raise SeparationError(
+            f"no finite optimum was found (separation: {certificate.separation}): without a penalty the coefficients "
+            "of separated classes, or of columns that are nearly equal, grow for ever; use a finite C, or remove "
+            "the column that gives the answer away or repeats another"
+        )
+    coef, intercept = raw_parameters(rows, solution.w, scaling)
+    covariance = None
+    if specification.covariance is not None:
+        covariance = scaling.covariance_to_raw(
+            observed_covariance(objective, solution.w), has_intercept=specification.fit_intercept
+        )
+    return Fit(coef, intercept, certificate, covariance, solution.n_iter, solution.loss_curve)
+
+
+def objective_of(rows: Rows, index: Index, n_classes: int) -> BinaryObjective | SoftmaxObjective:
+    """The sigmoid's objective for two classes, the softmax's for more."""
+    if n_classes == 2:
+        return BinaryObjective(rows, index.astype(np.float64))
+    return SoftmaxObjective(rows, index, n_classes)
+
+
+def choose_solver(specification: Specification, n_columns: int, n_classes: int) -> tuple[Solver, str]:
+    """The solver and why it is this one; raises InvalidParameter when Newton's Hessian would be too large."""
+    n_params = (n_columns + int(specification.fit_intercept)) * (1 if n_classes == 2 else n_classes)
+    budget = {} if specification.max_iter is None else {"max_iter": specification.max_iter}
+    if specification.solver == "gradient-descent":
+        return GradientDescent(specification.learning_rate, tol=specification.tol, **budget), "asked for"
+    if n_params > MAX_NEWTON_PARAMS:
+        raise InvalidParameter(
+            f"{n_params} parameters need a Hessian of more than {MAX_NEWTON_PARAMS} squared numbers; "
+            'use fewer columns or classes, or solver="gradient-descent"'
+        )
+    reason = "asked for" if specification.solver == "newton" else f"{n_params} parameters: the Hessian is small"
+    return Newton(tol=specification.tol, **budget), reason
+
+
+def conditioning(matrix: Matrix, specification: Specification) -> Scaling:
+    """Zero mean and unit spread for Newton's arithmetic; the penalty is adapted, so that the optimum is the same."""
+    scaling = Scaling.standard(matrix)
+    # Beyond this, λ / scale² and the columns themselves would leave the range of doubles.
+    scale = np.clip(scaling.scale, 1e-140 * max(1.0, math.sqrt(1.0 / specification.C)), 1e140)
+    return Scaling(scaling.centre if specification.fit_intercept else np.zeros_like(scale), scale)
+
+
+def _start(objective: Objective, scaling: Scaling, warm: Matrix | None) -> Vector:
+    start = np.zeros(objective.n_params)
+    if warm is None:
+        return start
+    by_logit = start.reshape(len(warm), -1)
+    by_logit[:, : warm.shape[1] - 1] = warm[:, :-1] * scaling.scale
+    if objective.rows.fit_intercept:
+        by_logit[:, -1] = warm[:, -1] + warm[:, :-1] @ scaling.centre
+    return objective.centred(by_logit.ravel())
+
+
+def raw_parameters(rows: Rows, w: Vector, scaling: Scaling) -> tuple[Matrix, Vector]:
+    """The parameters w as coefficients (k, p) and intercepts (k,) of the raw columns."""
+    by_logit = w.reshape(-1, rows.width)
+    n_columns = rows.X.shape[1]
+    if not rows.fit_intercept:
+        return scaling.to_raw(by_logit, np.zeros(len(by_logit)))[0], np.zeros(len(by_logit))
+    return scaling.to_raw(by_logit[:, :n_columns], by_logit[:, n_columns])
+
+
+def certify(objective: Objective, solution: Solution, scaling: Scaling, solver: Solver, reason: str) -> Certificate:
+    """What is proved of the solution; a witness is in raw coefficients, the intercept last."""
+    separation: Separation = "undecided"
+    witness = None
+    if objective.separates(solution.w):
+        coef, intercept = raw_parameters(objective.rows, solution.w, scaling)
+        separation, witness = "complete", np.column_stack([coef, intercept])
+    elif math.isfinite(solution.gap_bound) and not objective.l2_params.any():
+        separation = "none"
+    return Certificate(
+        objective=solution.objective,
+        gap_bound=solution.gap_bound,
+        gap_relative=solution.gap_relative,
+        status=solution.status.value,
+        rank=design_rank(objective.rows),
+        separation=separation,
+        witness=witness,
+        solver=solver.name,
+        reason=reason,
+        passes=solution.passes,
+    )
