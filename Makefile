@@ -5,7 +5,7 @@ PORT ?= 8000
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes --only-binary :all:
 
-.PHONY: serve setup test check lint types floors docs format bench models lock clean
+.PHONY: serve setup test check lint types floors docs format bench bench-training models lock clean
 
 serve: .venv/serve            ## serve the shipped models on http://$(HOST):$(PORT)
 	$(BIN)/logitd serve --host $(HOST) --port $(PORT)
@@ -22,7 +22,7 @@ lint: .venv/check
 	$(BIN)/ruff check .
 
 types: .venv/check
-	$(BIN)/mypy service tests
+	$(BIN)/mypy service tests benchmarks
 
 floors: .venv/check
 	$(BIN)/lint-imports
@@ -34,8 +34,10 @@ format: .venv/check           ## rewrite the sources in the house format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: .venv/test             ## benchmarks, side by side with their peers
-	@echo "no benchmark has been written yet; see benchmarks/README.md"
+bench: bench-training         ## benchmarks, side by side with their peers
+
+bench-training: .venv-bench/peers ## training: time and memory to a gap (BENCH="--shapes A,B --rounds 1")
+	.venv-bench/bin/python -m benchmarks.training $(BENCH)
 
 # The shipped models, byte for byte: one kernel choice for every x86-64 machine (docs/adr/0006-shipped-models.md).
 models: .venv/serve
@@ -45,7 +47,7 @@ lock: .venv/check             ## write requirements/*.lock anew
 	$(BIN)/python requirements/lock.py
 
 clean:
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-bench .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 # Stamps: a second call starts at once; a changed lock installs again.
 .venv/bin/python:
@@ -63,4 +65,13 @@ clean:
 
 .venv/check: requirements/check.lock .venv/test
 	$(PIP) -r requirements/check.lock
+	@touch $@
+
+# The peers have an environment of their own, so that the service's stays what its locks say.
+.venv-bench/bin/python: | .venv/bin/python
+	$(BIN)/python -m venv .venv-bench
+
+.venv-bench/peers: requirements/bench.lock pyproject.toml | .venv-bench/bin/python
+	$(subst $(BIN),.venv-bench/bin,$(PIP)) -r requirements/bench.lock
+	.venv-bench/bin/python -m pip --disable-pip-version-check install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@

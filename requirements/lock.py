@@ -2,6 +2,7 @@
 
 ``serve.lock`` holds what the service runs on, and the build backend that installs it; ``test.lock`` and
 ``check.lock`` add to it.  All three come from one resolution, so that a package has one version in all.
+``bench.lock`` is for an environment of its own: it keeps to those versions, but the peers in it have no say in them.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ LOCKS = {
     "test": ["--extra", "train", "--group", "test"],
     "check": ["--group", "check"],
 }
+BENCH = ["--extra", "train", "--group", "build", "--group", "bench"]
 
 
 def compile_lock(sources: list[str], constraint: Path | None, target: Path) -> None:
@@ -35,7 +37,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         everything = Path(scratch) / "everything.lock"
         compile_lock([word for sources in LOCKS.values() for word in sources], None, everything)
-        for name, sources in LOCKS.items():
+        for name, sources in {**LOCKS, "bench": BENCH}.items():
             target = Path(scratch) / f"{name}.lock"
             compile_lock(sources, everything, target)
             (HERE / f"{name}.lock").write_text(HEADER + target.read_text())

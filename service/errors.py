@@ -11,16 +11,14 @@
     │   ├── WrongType · WrongShape · UnknownField · InvalidParameter · InvalidName · InvalidVersion
     │   ├── EmptyInput · RaggedRows · FeatureCount · MissingFeature · UnknownFeature · DuplicateFeature
     │   ├── NonFinite · MissingValue · UnknownCategory · TooManyRows · TooManyFeatures · TooManyCells
-    │   └── LengthMismatch · TooFewRows · SingleClass · TooManyClasses · MixedLabelTypes
-    │       NotCategorical · InvalidWeights · Underdetermined · NumericOverflow · Diverged
-    │       TargetMissing · SeparationError · IdempotencyMismatch
+    │   ├── LengthMismatch · TooFewRows · SingleClass · TooManyClasses · MixedLabelTypes · NotCategorical
+    │   └── InvalidWeights · Underdetermined · NumericOverflow · Diverged · TargetMissing · SeparationError · IdempotencyMismatch
     ├── NotFound                   ModelNotFound · VersionNotFound · AliasNotFound · ProblemNotFound
     ├── Conflict                   VersionInUse · TrainInProgress
     ├── PreconditionFailed         the alias moved since it was read
     ├── Forbidden                  TrainingDisabled · WritesNotAllowed · CrossSite
     ├── Integrity                  CorruptVersion · NewerFormat
-    └── Unavailable                NoLiveModel · TrainerBusy · TrainFailed · OutOfMemory
-                                   StoreUnavailable · StoreFull · TrainTimeout
+    └── Unavailable                NoLiveModel · TrainerBusy · TrainFailed · OutOfMemory · StoreUnavailable · StoreFull · TrainTimeout
 
 The module knows no HTTP: the web floor maps classes to statuses, the command line to exit codes.  A class's
 docstring is what ``/problems/<slug>`` shows: its meaning, and what to do about it.
@@ -33,8 +31,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-MAX_ERRORS = 10
-MAX_NAME_LENGTH = 64
+MAX_ERRORS, MAX_NAME_LENGTH = 10, 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +229,8 @@ class InvalidWeights(InvalidInput):
 class Underdetermined(InvalidInput):
     """There are fewer rows than columns and no penalty, so no unique finite optimum exists.  Use a finite C."""
 
+    witness: tuple[tuple[float, ...], ...] | None = None  # a separating direction for each logit, the intercept last
+
 
 class NumericOverflow(InvalidInput):
     """The numbers are so large or so small that the fit would overflow 64-bit floats.  Rescale the columns."""
@@ -247,6 +246,8 @@ class TargetMissing(InvalidInput):
 
 class SeparationError(InvalidInput):
     """No finite optimum was found: without a penalty separable classes push coefficients to infinity.  Use a finite C."""
+
+    witness: tuple[tuple[float, ...], ...] | None = None  # a separating direction for each logit, the intercept last
 
 
 class IdempotencyMismatch(InvalidInput):

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from service.errors import InvalidParameter, NumericOverflow
+from service.linear.intervals import probability_intervals
 from service.linear.link import sigmoid, softmax
 from service.tabular.design import Design
 from service.tabular.schema import Schema
@@ -25,7 +26,10 @@ LARGEST_LOGIT = 2.0**1022
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """The answer for n rows: labels, probabilities (n, K) in the order of ``classes``, and who answered."""
+    """The answer for n rows: labels, probabilities (n, K) in the order of ``classes``, and who answered.
+
+    intervals: limits of the probabilities, if they were asked for.
+    """
 
     labels: list[Label]
     probabilities: Matrix
@@ -33,6 +37,15 @@ class Prediction:
     model: str
     version: int
     explanations: tuple[Explanation, ...] | None = None
+    intervals: Intervals | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Intervals:
+    """Limits of probabilities, (n, K, 2): low and high, which hold the true probability with confidence ``level``."""
+
+    level: float
+    limits: Matrix
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +68,8 @@ class Model:
     """A fitted logistic regression on raw columns.
 
     classes: the labels, sorted.  coef: (k, n_columns) and intercept: (k,) with k = 1 for two classes and k = K
-    otherwise.  standard_errors: (k, n_columns + 1), the intercept last, or None.
+    otherwise.  standard_errors: (k, n_columns + 1), the intercept last, or None.  covariance: of the same parameters in
+    the same order, (k (n_columns + 1), k (n_columns + 1)), or None.
     """
 
     schema: Schema
@@ -64,6 +78,7 @@ class Model:
     intercept: Vector
     drop_first: bool = False
     standard_errors: Matrix | None = None
+    covariance: Matrix | None = None
 
     @cached_property
     def design(self) -> Design:
@@ -100,6 +115,25 @@ class Model:
         if not self.is_binary:
             return softmax(logits)
         return np.column_stack([sigmoid(-logits[:, 0]), sigmoid(logits[:, 0])])
+
+    def intervals(self, table: Table, level: float) -> Intervals:
+        """How sure each probability is, by the delta method on its log-odds: see ``probability_intervals``.
+
+        Raises InvalidParameter for a level that is not between 0 and 1, or when the model has no covariance; errors
+        otherwise: ``Schema.conform``.
+        """
+        if self.covariance is None:
+            raise InvalidParameter(
+                "intervals need the covariance of the coefficients, which this version has not; train anew, to the "
+                "optimum and with at most some hundred coefficients",
+                pointer="/interval",
+            )
+        matrix = self.design.matrix(table)
+        logits = self._logits(matrix)
+        p = self._probabilities(logits)
+        limits = probability_intervals(matrix, logits, self.covariance, level)
+        # The two are rounded apart: where the interval is a point, the probability may be its neighbour.
+        return Intervals(level, np.stack([np.minimum(limits[..., 0], p), np.maximum(limits[..., 1], p)], axis=-1))
 
     def labels(self, probabilities: Matrix, threshold: float | None = None) -> list[Label]:
         """The most probable class of each row; a tie goes to the first of ``classes``.

@@ -84,12 +84,35 @@ class CertificateRecord(Record):
     passes: int
 
 
+class LeaveOneOutRecord(Record):
+    """The quality of predictions of each training row by a fit without it: see ``linear.leave_one_out.LeaveOneOut``.
+
+    calibration_slope, calibration_intercept: of two classes, where there is a finite one.  suggested_thresholds: of two
+    classes, on the probability of the second, by criterion.
+    """
+
+    log_loss: float
+    accuracy: float
+    brier: float
+    roc_auc: float | None
+    calibration_slope: float | None
+    calibration_intercept: float | None
+    suggested_thresholds: dict[str, float] = {}
+
+
 class TrainingRecord(Record):
-    """How the model was fitted: the options that were asked for, the rows, and the penalty with its scale in words."""
+    """How the model was fitted: the options that were asked for, the rows, and the penalty with its scale in words.
+
+    C: what was fitted with, None without a penalty.  strength_path: the (C, leave-one-out log-loss) among which C was
+    chosen, if it was.  leave_one_out: None where the fit is not certified or it would have been too dear.
+    """
 
     options: dict[str, JsonValue]
     rows: int
     penalty: str
+    C: float | None = None
+    strength_path: tuple[tuple[float, float], ...] = ()
+    leave_one_out: LeaveOneOutRecord | None = None
 
 
 class Provenance(Record):

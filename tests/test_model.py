@@ -1,5 +1,6 @@
 """Model: probabilities, labels and explanations of a table."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -161,3 +162,28 @@ def test_order_of_columns_does_not_matter() -> None:
     swapped = Table(("b", "a"), table.columns[::-1], 1)
 
     assert model.logits(swapped).tolist() == model.logits(table).tolist()
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_a_certain_model_has_intervals_of_no_width(n_classes: int) -> None:
+    """Where the coefficients vary by nothing, low and high are the probability to rounding, and hold it."""
+    model = binary([2.0, -1.0]) if n_classes == 2 else multinomial(np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, -1.0]]))
+    certain = replace(model, covariance=np.zeros((3 * len(model.coef),) * 2))
+    table = numbers((1.0, 1.0), (0.0, 3.0), (-40.0, 2.0))
+
+    found = certain.intervals(table, 0.95)
+
+    p = certain.probabilities(table)
+    assert found.level == 0.95
+    assert ((found.limits[..., 0] <= p) & (p <= found.limits[..., 1])).all()
+    np.testing.assert_allclose(found.limits, np.stack([p, p], axis=-1), rtol=1e-13)
+
+
+def test_intervals_need_a_covariance_and_a_level() -> None:
+    """A model without covariance, and a level that is no probability, are InvalidParameter with the reason."""
+    model = binary([2.0, -1.0])
+
+    with pytest.raises(InvalidParameter, match="which this version has not; train anew"):
+        model.intervals(numbers((1.0, 1.0)), 0.95)
+    with pytest.raises(InvalidParameter, match="above 0 and below 1"):
+        replace(model, covariance=np.eye(3)).intervals(numbers((1.0, 1.0)), 95)

@@ -41,9 +41,9 @@ class Certificate:
 
     objective: P at the fit, Σ weight · loss + ½ λ ‖coef‖².  gap_bound: P - P* is at most this, inf when nothing is
     known.  gap_relative: gap_bound / objective.  status: why the solver stopped.  rank: linearly independent columns,
-    the intercept counted.  separation: of the classes by a hyperplane; "none" and "complete" are proved, "undecided"
-    is said of everything else.  witness: for "complete", coefficients (the intercept last) that have every row on its
-    right side.  solver and reason: which method ran, and why.  passes: times that it read all rows.
+    the intercept counted.  separation: of the classes by a hyperplane; "none", "quasi" and "complete" are proved,
+    "undecided" is said of everything else.  witness: for "quasi" and "complete", the direction that proves it, (k, p + 1)
+    with the intercept last: see ``separation``.  solver and reason: which method ran, and why.  passes: times that it read all rows.
     """
 
     objective: float
@@ -104,32 +104,43 @@ def bound_from_decrement(newton_decrement: float, leverage: float) -> float:
 def ridge_gap_bound(objective: Objective, w: Vector) -> float:
     """Bound (A) on P(w) - P*; inf where a column is not penalised.
 
-    Costs one Hessian and some passes without products with X.
+    Costs some passes, most of them without products with X; no Hessian.
     """
     penalty = objective.l2_params
     inner, intercept = objective.intercept_only(w)
     if np.count_nonzero(penalty) + len(intercept) < len(w):
         return math.inf
+    if not len(intercept):
+        return _strong_convexity(objective, w)
+    if _is_optimal_intercept(inner, intercept):
+        _, gradient, hessian = inner.value_gradient_hessian(intercept)
+        return gap_bound(inner, intercept, gradient, factorise(hessian)) + _strong_convexity(objective, w)
+    best, left_over = _best_intercept(inner, intercept)
     best_w = w.copy()
-    left_over = 0.0
-    if len(intercept):
-        best, left_over = _best_intercept(inner, intercept)
-        best_w[penalty == 0] = best
-    value = objective.value_at(objective.raw_prediction(w), w)
-    best_value, gradient, hessian = objective.value_gradient_hessian(best_w)
-    rounding = objective.gradient_rounding(best_w)
-    strong_convexity = _strong_convexity(np.abs(gradient) + rounding, hessian, penalty)
+    best_w[penalty == 0] = best
+    value, best_value = (objective.value_at(objective.raw_prediction(point), point) for point in (w, best_w))
     # The rounding of η moves P by |residual| · |change of η|, which is what gradient_rounding sums up.
-    wobble = (rounding @ np.abs(best_w)) + (objective.gradient_rounding(w) @ np.abs(w))
+    wobble = sum(float(objective.gradient_rounding(point) @ np.abs(point)) for point in (w, best_w))
     wobble += 64 * EPS * (abs(value) + abs(best_value))
-    return max(value - best_value, 0.0) + left_over + strong_convexity + float(wobble)
+    return max(value - best_value, 0.0) + wobble + left_over + _strong_convexity(objective, best_w)
 
 
-def _strong_convexity(size: Vector, hessian: Matrix, penalty: Vector) -> float:
-    """Σ g_j² / (2 λ_j) from |g| ≤ size, with g taken to where the intercepts' own gradient is 0 exactly."""
+def _is_optimal_intercept(inner: Objective, intercept: Vector) -> bool:
+    """Whether a Newton step would move no logit by more than what first-order terms make up for."""
+    _, gradient, hessian = inner.value_gradient_hessian(intercept)
+    return inner.largest_change(inner.raw_prediction(factorise(hessian).solve(gradient))) < 1e-7
+
+
+def _strong_convexity(objective: Objective, w: Vector) -> float:
+    """Σ g_j² / (2 λ_j), rounding included, with g taken to where the intercepts' own gradient is 0 exactly."""
+    penalty = objective.l2_params
+    size = np.abs(objective.value_and_gradient(w)[1]) + objective.gradient_rounding(w)
     free = penalty == 0
-    coupling = factorise(hessian[free][:, free]).solve(hessian[free][:, ~free])
-    at_best = size[~free] + np.abs(coupling).T @ size[free]
+    at_best = size[~free]
+    if free.any():
+        hessian = objective.intercept_hessian(w)
+        coupling = factorise(hessian[:, free]).solve(hessian[:, ~free])
+        at_best = at_best + np.abs(coupling).T @ size[free]
     return float(np.sum(at_best**2 / (2.0 * penalty[~free])))
 
 
@@ -161,9 +172,10 @@ def design_rank(rows: Rows) -> int:
     # Some rows often settle it: more of them cannot lower the rank.
     some = rows.augmented(slice(None, None, max(1, rows.n_rows // (4 * rows.width + 1000))))
     scaled = some / _units(some)
+    gram = scaled.T @ scaled if rows.width <= len(scaled) else scaled @ scaled.T
     # Squaring loses half the digits: full rank is certain here, a deficit is not.
-    if factorise(scaled.T @ scaled).rank == rows.width:
-        return rows.width
+    if factorise(gram).rank == min(rows.width, rows.n_rows):
+        return min(rows.width, rows.n_rows)
     return _rank_by_orthogonal_factor(rows, np.append(_units(rows.X), np.ones(rows.width - rows.X.shape[1])))
 
 

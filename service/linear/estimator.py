@@ -11,11 +11,13 @@ import numpy as np
 from service.errors import InvalidParameter, NumericOverflow
 from service.linear import checks, interop
 from service.linear.checks import Labels, Matrix, Vector
+from service.linear.coefficient_table import INTERCEPT, CoefficientTable, coefficient_table, summary_text
 from service.linear.fit import Specification, fit_rows
-from service.linear.inference import standard_errors
+from service.linear.inference import COVARIANCES, standard_errors
 from service.linear.lanes import one_blas_thread
 from service.linear.link import log_sigmoid, log_softmax, sigmoid, softmax
 from service.linear.objective import Index
+from service.linear.sandwich import require_one_logit
 from service.linear.solver import Status
 from service.linear.solvers import SOLVER_NAMES
 
@@ -33,11 +35,12 @@ class LogisticRegression:
     solver: "auto", "newton" (certified optimum) or "gradient-descent" (plain; what its budget reaches).
     tol: the certified gap relative to the objective at which to stop.  max_iter: None for the solver's own default.
     learning_rate: of gradient descent on the mean loss; None for the safe step.  warm_start: start from the last fit.
-    covariance: None or "observed" for ``covariance_`` and ``standard_errors_``.
+    covariance: None, or what ``covariance_`` and ``standard_errors_`` rest on: "observed" (the curvature), or the robust
+    "hc0", "hc1" and, for two classes, "hc2", "hc3" (see ``sandwich``).
 
     After ``fit``: ``coef_`` (1 or K, p), ``intercept_`` (1 or K,), ``classes_`` (K,), ``n_iter_`` (1,),
     ``n_features_in_``, ``feature_names_in_`` (from a data frame), ``loss_curve_`` (mean objective along the way),
-    ``certificate_`` (see ``Certificate``), ``covariance_`` (q, q) and ``standard_errors_`` ((p+1,) or (K, p+1)):
+    ``certificate_`` (see ``Certificate``), ``likelihood_`` (see ``Likelihood``), ``covariance_`` (q, q) and ``standard_errors_`` ((p+1,) or (K, p+1)):
     columns first, intercept last.
     """
 
@@ -83,6 +86,8 @@ class LogisticRegression:
             matrix, labels, weights = matrix[kept], labels[kept], weights[kept]
         classes, index = checks.classes_and_index(labels)
         checks.check_classes(classes)
+        if self.covariance is not None:
+            require_one_logit(self.covariance, 1 if len(classes) == 2 else len(classes))
         weights = checks.with_class_weight(weights, index, classes, self.class_weight)
         start = self._warm_parameters(matrix.shape[1], classes) if self.warm_start else None
         self._forget()
@@ -113,7 +118,7 @@ class LogisticRegression:
         self.coef_, self.intercept_ = fit.coef, fit.intercept
         self.n_iter_ = np.array([max(fit.n_iter, 1)])
         self.loss_curve_ = fit.loss_curve
-        self.certificate_ = fit.certificate
+        self.certificate_, self.likelihood_ = fit.certificate, fit.likelihood
         if fit.covariance is not None:
             self.covariance_ = fit.covariance
             errors = standard_errors(fit.covariance)
@@ -176,6 +181,30 @@ class LogisticRegression:
         labels, weights = checks.as_labels(y, len(predicted)), checks.as_weights(sample_weight, len(predicted))
         return float(np.average(predicted == labels, weights=weights))
 
+    def coefficient_tables(self, *, level: float = 0.95) -> list[CoefficientTable]:
+        """A table for the logit of the second class, or for each of K logits; needs ``covariance``: InvalidParameter."""
+        _require(hasattr(self._fitted(), "standard_errors_"), "covariance", "given to fit for tests and intervals")
+        names = getattr(self, "feature_names_in_", [f"x{column}" for column in range(self.n_features_in_)])
+        estimates, errors = self.coef_, self.standard_errors_.reshape(len(self.coef_), -1)
+        if self.fit_intercept:
+            names, estimates = [*names, INTERCEPT], np.column_stack([self.coef_, self.intercept_])
+        return [coefficient_table(names, *pair, level=level) for pair in zip(estimates, errors, strict=True)]
+
+    def summary(self, *, level: float = 0.95) -> str:
+        """The text table of a statistician: coefficient, standard error, z, P>|z|, interval, likelihood, pseudo R².
+
+        Raises InvalidParameter for the level, or when the fit had no ``covariance``.
+        """
+        tables = self.coefficient_tables(level=level)
+        return summary_text(
+            self.classes_[-len(tables) :],
+            tables,
+            likelihood=self.likelihood_,
+            certificate=self.certificate_,
+            C=self.C,
+            covariance=str(self.covariance),
+        )
+
     def _fitted(self) -> Self:
         if not hasattr(self, "coef_"):
             raise interop.not_fitted(self)
@@ -199,7 +228,8 @@ class LogisticRegression:
         max_iter, rate = self.max_iter, self.learning_rate
         _require(max_iter is None or (_is_whole(max_iter) and max_iter >= 1), "max_iter", "a whole number from 1")
         _require(rate is None or (_is_number(rate) and 0 < rate < math.inf), "learning_rate", "a number above 0")
-        _require(self.covariance in (None, "observed"), "covariance", 'None or "observed"')
+        kinds = ", ".join(f'"{name}"' for name in COVARIANCES)
+        _require(self.covariance is None or self.covariance in COVARIANCES, "covariance", f"None or one of {kinds}")
         for name in ("fit_intercept", "warm_start"):
             _require(isinstance(getattr(self, name), (bool, np.bool_)), name, "True or False")
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 Matrix: TypeAlias = npt.NDArray[np.float64]
 Vector: TypeAlias = npt.NDArray[np.float64]
 
+SMALL_TRIANGLE = 48
 EPS = float(np.finfo(np.float64).eps)
 
 
@@ -64,8 +65,21 @@ def factorise(hessian: Matrix) -> Factor:
     pivots = np.diag(L)
     if pivots.min(initial=1.0) < 1e-5:
         return _by_eigenvectors(correlation, unit)
-    inverse = np.linalg.inv(L)
+    inverse = inverse_of_lower(np.asarray(L, dtype=np.float64))
     return Factor(inverse.T / unit[:, None], float(np.sum(inverse**2)))
+
+
+def inverse_of_lower(L: Matrix) -> Matrix:
+    """L⁻¹ of a lower triangular matrix by halves, [[A, 0], [B, C]]⁻¹ = [[A⁻¹, 0], [-C⁻¹ B A⁻¹, C⁻¹]]: products only."""
+    n = len(L)
+    if n <= SMALL_TRIANGLE:
+        return np.asarray(np.linalg.inv(L), dtype=np.float64)
+    half = n // 2
+    inverse = np.zeros_like(L)
+    inverse[:half, :half] = inverse_of_lower(L[:half, :half])
+    inverse[half:, half:] = inverse_of_lower(L[half:, half:])
+    inverse[half:, :half] = -inverse[half:, half:] @ (L[half:, :half] @ inverse[:half, :half])
+    return inverse
 
 
 def _by_eigenvectors(correlation: Matrix, unit: Vector) -> Factor:

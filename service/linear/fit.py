@@ -11,16 +11,20 @@ from service.errors import InvalidParameter, SeparationError
 from service.linear import checks
 from service.linear.certificate import Certificate, Separation, design_rank
 from service.linear.checks import Matrix, Vector
-from service.linear.inference import observed_covariance
+from service.linear.inference import covariance_of
+from service.linear.likelihood import Likelihood, likelihood_of
 from service.linear.objective import Index, Objective, Rows
 from service.linear.objective_binary import BinaryObjective
 from service.linear.objective_softmax import SoftmaxObjective
 from service.linear.scaling import Scaling
+from service.linear.separation import rounded_direction, verdict
 from service.linear.solver import Solution, Solver, Status
-from service.linear.solvers import GradientDescent, Newton
+from service.linear.solvers import GradientDescent, Newton, NewtonCG, RowSpace
 
 # The Hessian of so many parameters takes 800 MB.
 MAX_NEWTON_PARAMS = 10_000
+# Beyond, conjugate gradients are faster.
+MOST_PARAMS_WITH_HESSIAN = 3_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,7 @@ class Fit:
     intercept: Vector
     certificate: Certificate
     covariance: Matrix | None
+    likelihood: Likelihood
     n_iter: int
     loss_curve: Vector
 
@@ -62,10 +67,10 @@ def fit_rows(
     found no finite one, NumericOverflow, InvalidParameter, Diverged.
     """
     n_classes, n_columns = int(index.max()) + 1, matrix.shape[1]
-    solver, reason = choose_solver(specification, n_columns, n_classes)
-    scaling = Scaling.identity(n_columns)
+    solver, reason = choose_solver(specification, len(matrix), n_columns, n_classes)
+    scaling, given = Scaling.identity(n_columns), matrix
     if not Scaling.is_idle(matrix):
-        if isinstance(solver, Newton):
+        if solver.promises_optimum:
             scaling = conditioning(matrix, specification)
             with np.errstate(over="ignore"):
                 matrix = scaling.apply(matrix)
@@ -73,20 +78,18 @@ def fit_rows(
     rows = Rows(np.ascontiguousarray(matrix), weights, specification.l2 / scaling.scale**2, specification.fit_intercept)
     objective = objective_of(rows, index, n_classes)
     solution = solver.minimise(objective, _start(objective, scaling, start))
-    certificate = certify(objective, solution, scaling, solver, reason)
+    separation, witness = separation_of(objective, solution, scaling, given, index)
     if solution.status is Status.NO_FINITE_OPTIMUM and solver.promises_optimum:
-        raise SeparationError(
-            f"no finite optimum was found (separation: {certificate.separation}): without a penalty the coefficients "
-            "of separated classes, or of columns that are nearly equal, grow for ever; use a finite C, or remove "
-            "the column that gives the answer away or repeats another"
-        )
+        raise no_finite_optimum(separation, witness)
+    certificate = certify(objective, solution, separation, witness, solver, reason)
     coef, intercept = raw_parameters(rows, solution.w, scaling)
     covariance = None
     if specification.covariance is not None:
         covariance = scaling.covariance_to_raw(
-            observed_covariance(objective, solution.w), has_intercept=specification.fit_intercept
+            covariance_of(objective, solution.w, specification.covariance), has_intercept=specification.fit_intercept
         )
-    return Fit(coef, intercept, certificate, covariance, solution.n_iter, solution.loss_curve)
+    likelihood = likelihood_of(objective, solution.w, solution.objective, certificate.rank)
+    return Fit(coef, intercept, certificate, covariance, likelihood, solution.n_iter, solution.loss_curve)
 
 
 def objective_of(rows: Rows, index: Index, n_classes: int) -> BinaryObjective | SoftmaxObjective:
@@ -96,19 +99,31 @@ def objective_of(rows: Rows, index: Index, n_classes: int) -> BinaryObjective | 
     return SoftmaxObjective(rows, index, n_classes)
 
 
-def choose_solver(specification: Specification, n_columns: int, n_classes: int) -> tuple[Solver, str]:
+def choose_solver(specification: Specification, n_rows: int, n_columns: int, n_classes: int) -> tuple[Solver, str]:
     """The solver and why it is this one; raises InvalidParameter when Newton's Hessian would be too large."""
     n_params = (n_columns + int(specification.fit_intercept)) * (1 if n_classes == 2 else n_classes)
     budget = {} if specification.max_iter is None else {"max_iter": specification.max_iter}
     if specification.solver == "gradient-descent":
         return GradientDescent(specification.learning_rate, tol=specification.tol, **budget), "asked for"
-    if n_params > MAX_NEWTON_PARAMS:
+    name, reason = specification.solver, "asked for"
+    if name == "auto":
+        name, reason = _by_shape(n_rows, n_columns, n_params, penalised=specification.l2 > 0)
+    if name == "newton" and n_params > MAX_NEWTON_PARAMS:
         raise InvalidParameter(
             f"{n_params} parameters need a Hessian of more than {MAX_NEWTON_PARAMS} squared numbers; "
-            'use fewer columns or classes, or solver="gradient-descent"'
+            'use fewer columns or classes, a finite C with solver="newton-cg", or solver="gradient-descent"'
         )
-    reason = "asked for" if specification.solver == "newton" else f"{n_params} parameters: the Hessian is small"
-    return Newton(tol=specification.tol, **budget), reason
+    kinds: dict[str, type[Newton | NewtonCG | RowSpace]] = {kind.name: kind for kind in (Newton, NewtonCG, RowSpace)}
+    return kinds[name](tol=specification.tol, **budget), reason
+
+
+def _by_shape(n_rows: int, n_columns: int, n_params: int, *, penalised: bool) -> tuple[str, str]:
+    """The solver for a shape, and why."""
+    if penalised and n_columns > n_rows:
+        return RowSpace.name, f"{n_columns} columns, {n_rows} rows: their span is smaller"
+    if penalised and n_params > MOST_PARAMS_WITH_HESSIAN:
+        return NewtonCG.name, f"{n_params} parameters: products with the Hessian are cheaper than the Hessian"
+    return Newton.name, f"{n_params} parameters: the Hessian is small"
 
 
 def conditioning(matrix: Matrix, specification: Specification) -> Scaling:
@@ -139,15 +154,42 @@ def raw_parameters(rows: Rows, w: Vector, scaling: Scaling) -> tuple[Matrix, Vec
     return scaling.to_raw(by_logit[:, :n_columns], by_logit[:, n_columns])
 
 
-def certify(objective: Objective, solution: Solution, scaling: Scaling, solver: Solver, reason: str) -> Certificate:
-    """What is proved of the solution; a witness is in raw coefficients, the intercept last."""
-    separation: Separation = "undecided"
-    witness = None
+def separation_of(
+    objective: Objective, solution: Solution, scaling: Scaling, X: Matrix, index: Index
+) -> tuple[Separation, Matrix | None]:
+    """The verdict on separation and its witness (k, p + 1) in raw coefficients, the intercept last; see ``separation``."""
     if objective.separates(solution.w):
-        coef, intercept = raw_parameters(objective.rows, solution.w, scaling)
-        separation, witness = "complete", np.column_stack([coef, intercept])
-    elif math.isfinite(solution.gap_bound) and not objective.l2_params.any():
-        separation = "none"
+        return "complete", np.column_stack(raw_parameters(objective.rows, solution.w, scaling))
+    if math.isfinite(solution.gap_bound) and not objective.l2_params.any():
+        return "none", None
+    if solution.recession is None:
+        return "undecided", None
+    direction = rounded_direction(np.column_stack(raw_parameters(objective.rows, solution.recession, scaling)))
+    found = verdict(X, index, direction)
+    return ("undecided", None) if found is None else (found, direction)
+
+
+def no_finite_optimum(separation: Separation, witness: Matrix | None) -> SeparationError:
+    """The refusal, with the witness and the columns that it rests on."""
+    error = SeparationError(
+        f"no finite optimum was found (separation: {separation}): without a penalty the coefficients "
+        "of separated classes, or of columns that are nearly equal, grow for ever; use a finite C, or remove "
+        "the column that gives the answer away or repeats another"
+    )
+    if witness is not None:
+        error.witness = tuple(tuple(row) for row in witness.tolist())
+    return error
+
+
+def certify(
+    objective: Objective,
+    solution: Solution,
+    separation: Separation,
+    witness: Matrix | None,
+    solver: Solver,
+    reason: str,
+) -> Certificate:
+    """What is proved of the solution."""
     return Certificate(
         objective=solution.objective,
         gap_bound=solution.gap_bound,

@@ -77,6 +77,19 @@ class Rows:
         rows = max(256, PASS_NUMBERS // max(self.width, 1))
         return (slice(start, min(start + rows, lane.stop)) for start in range(lane.start, lane.stop, rows))
 
+    def transposed_product(self, columns: Matrix, *, squared: bool = False) -> Vector:
+        """(X, 1)ᵀ columns, for one column (n,) or K of them (n, K): (width,) or (K · width,); squared: of X² in place of X."""
+
+        def part(lane: slice) -> Matrix:
+            total = np.zeros((columns[0].size, self.width))
+            for block in self.pass_blocks(lane):
+                X, values = self.X[block], columns[block].reshape(len(columns[block]), -1)
+                total[:, : X.shape[1]] += values.T @ (X**2 if squared else X)
+                total[:, X.shape[1] :] += values.sum(axis=0)[:, None]
+            return total
+
+        return np.asarray(np.sum(in_lanes(self.n_rows, self.width, part), axis=0).ravel(), dtype=np.float64)
+
     def subset(self, index: Index, factor: Vector) -> Rows:
         """The rows at ``index``, (m,), their weights times ``factor``, (m,)."""
         return replace(self, X=self.X[index], sample_weight=self.sample_weight[index] * factor)
@@ -138,6 +151,12 @@ class Objective(Protocol):
     def value_gradient_hessian(self, w: Vector) -> tuple[float, Vector, Matrix]:
         """P, ∇P and ∇²P in one pass.  Softmax: plus the gauge term, see ``SoftmaxObjective``."""
 
+    def hessian_product(self, w: Vector) -> tuple[Callable[[Vector], Vector], Vector]:
+        """A function v → ∇²P(w) v (softmax: without the gauge), two passes a call, and the diagonal of ∇²P(w)."""
+
+    def intercept_hessian(self, w: Vector) -> Matrix:
+        """The rows of ∇²P that belong to the intercepts, (n_logits, n_params), without the rest; softmax: with the gauge."""
+
     def gradient_function(self) -> Callable[[Vector], Vector]:
         """A function w → ∇P with its own buffers, for many calls on few rows; it overwrites its last result.
 
@@ -156,6 +175,9 @@ class Objective(Protocol):
 
     def separates(self, w: Vector) -> bool:
         """Whether every row is on its right side of w by more than rounding: w proves complete separation."""
+
+    def with_columns(self, X: Matrix, l2: Vector) -> Objective:
+        """The same labels, weights and offset over other columns X, (n, q), penalised by l2, (q,)."""
 
     def without_penalty(self) -> Objective:
         """The same loss with λ = 0."""

@@ -110,6 +110,21 @@ class BinaryObjective:
             hessian += scaled.T @ scaled
         return gradient, hessian
 
+    def hessian_product(self, w: Vector) -> tuple[Callable[[Vector], Vector], Vector]:
+        t = np.exp(-np.abs(self.raw_prediction(w) + self.offset))
+        curvature = self.rows.sample_weight * t / (1.0 + t) ** 2
+
+        def product(v: Vector) -> Vector:
+            return self.rows.transposed_product(curvature * self.raw_prediction(v)) + self.l2_params * v
+
+        return product, self.rows.transposed_product(curvature, squared=True) + self.l2_params
+
+    def intercept_hessian(self, w: Vector) -> Matrix:
+        z = self.raw_prediction(w) + self.offset
+        t = np.exp(-np.abs(z))
+        curvature = self.rows.sample_weight * t / (1.0 + t) ** 2
+        return np.append(curvature @ self.rows.X, curvature.sum())[None, :]
+
     def _offset_of(self, rows: slice) -> Vector | float:
         return self.offset if isinstance(self.offset, float) else self.offset[rows]
 
@@ -171,6 +186,9 @@ class BinaryObjective:
             if not (margins > noise).all():
                 return False
         return True
+
+    def with_columns(self, X: Matrix, l2: Vector) -> BinaryObjective:
+        return replace(self, rows=replace(self.rows, X=X, l2=l2))
 
     def without_penalty(self) -> BinaryObjective:
         return replace(self, rows=replace(self.rows, l2=np.zeros_like(self.rows.l2)))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from service.linear.lanes import in_lanes
+from service.linear.lanes import MOST_LANES, in_lanes
 from service.linear.link import log_sum_of_shifted, softmax
 from service.linear.objective import Index, Matrix, Rows, Vector
 
@@ -91,22 +91,62 @@ class SoftmaxObjective:
 
     def value_gradient_hessian(self, w: Vector) -> tuple[float, Vector, Matrix]:
         raw = self.raw_prediction(w)
+        parts = in_lanes(
+            self.rows.n_rows,
+            self.n_params,
+            lambda lane: self._gradient_and_hessian(lane, raw),
+            most=min(MOST_LANES, self.rows.n_rows // (4 * self.n_params)),
+        )
+        gradient = np.sum([gradient for gradient, _ in parts], axis=0) + self.l2_params * w
+        hessian = np.diag(self.l2_params)
+        for _, part in parts:
+            hessian += part
+        return self.value_at(raw, w), gradient, hessian + self._gauge(hessian)
+
+    def _gradient_and_hessian(self, lane: slice, raw: Matrix) -> tuple[Vector, Matrix]:
+        """Over a lane: between two classes -Σ s pₖ pⱼ x xᵀ, all in one product; within one Σ s pₖ (1 - pₖ) x xᵀ, by itself,
+        where nothing may cancel.
+        """
         K, width = self.n_classes, self.rows.width
-        gradient = (self.l2_params * w).reshape(K, width)
-        hessian = np.zeros((K, width, K, width))
-        for block in self.rows.blocks():
-            p, s = softmax((raw + self.offset)[block]), self.rows.sample_weight[block]
+        gradient, hessian = np.zeros((K, width)), np.zeros((self.n_params, self.n_params))
+        own = [slice(k * width, (k + 1) * width) for k in range(K)]
+        diagonal = np.zeros((K, width, width))
+        for block in self.rows.blocks(lane):
+            offset = self.offset if isinstance(self.offset, float) else self.offset[block]
+            p, s = softmax(raw[block] + offset), self.rows.sample_weight[block]
             rows = self.rows.augmented(block)
             gradient += (s[:, None] * residuals(p, self.y[block])).T @ rows
+            rows *= np.sqrt(s)[:, None]
+            joint = (p[:, :, None] * rows[:, None, :]).reshape(len(rows), -1)
+            hessian -= joint.T @ joint
             for k in range(K):
-                for j in range(k + 1):
-                    curvature = p[:, k] * (others(p, k) if j == k else -p[:, j])
-                    hessian[k, :, j, :] += rows.T @ ((s * curvature)[:, None] * rows)
+                scaled = np.sqrt(p[:, k] * others(p, k))[:, None] * rows
+                diagonal[k] += scaled.T @ scaled
         for k in range(K):
-            for j in range(k):
-                hessian[j, :, k, :] = hessian[k, :, j, :].T
-        flat = hessian.reshape(self.n_params, self.n_params) + np.diag(self.l2_params)
-        return self.value_at(raw, w), gradient.ravel(), flat + self._gauge(flat)
+            hessian[own[k], own[k]] = diagonal[k]
+        return gradient.ravel(), hessian
+
+    def hessian_product(self, w: Vector) -> tuple[Callable[[Vector], Vector], Vector]:
+        p, s = softmax(self.raw_prediction(w) + self.offset), self.rows.sample_weight[:, None]
+
+        def product(v: Vector) -> Vector:
+            z = self.raw_prediction(v)
+            change = p * (z - (p * z).sum(axis=1, keepdims=True))
+            return self.rows.transposed_product(s * change) + self.l2_params * v
+
+        curvature = np.column_stack([p[:, k] * others(p, k) for k in range(self.n_classes)])
+        return product, self.rows.transposed_product(s * curvature, squared=True) + self.l2_params
+
+    def intercept_hessian(self, w: Vector) -> Matrix:
+        p, K = softmax(self.raw_prediction(w) + self.offset), self.n_classes
+        hessian = np.zeros((K, K, self.rows.width))
+        for k in range(K):
+            for j in range(K):
+                curvature = self.rows.sample_weight * p[:, k] * (others(p, k) if j == k else -p[:, j])
+                hessian[k, j] = np.append(curvature @ self.rows.X, curvature.sum())
+        diagonal = float(np.trace(hessian[:, :, -1])) / K
+        hessian[:, :, -1] += (diagonal if diagonal > 0 else 1.0) / K
+        return hessian.reshape(K, -1)
 
     def _gauge(self, hessian: Matrix) -> Matrix:
         """(1/K) 11ᵀ ⊗ D with D the mean curvature of a parameter over the classes."""
@@ -165,6 +205,9 @@ class SoftmaxObjective:
         raw[np.arange(self.rows.n_rows), self.y] = -np.inf
         moved = np.abs(self.rows.augmented()) @ np.abs(w.reshape(self.n_classes, -1)).T
         return bool((right - raw.max(axis=1) > 2 * self.rows.summation_error * moved.max(axis=1)).all())
+
+    def with_columns(self, X: Matrix, l2: Vector) -> SoftmaxObjective:
+        return replace(self, rows=replace(self.rows, X=X, l2=l2))
 
     def without_penalty(self) -> SoftmaxObjective:
         return replace(self, rows=replace(self.rows, l2=np.zeros_like(self.rows.l2)))

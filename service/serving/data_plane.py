@@ -20,11 +20,18 @@ class DataPlane:
         return self._registry.resolve(ref)
 
     def predict(
-        self, stored: StoredModel, table: Table, *, threshold: float | None = None, explain: bool = False
+        self,
+        stored: StoredModel,
+        table: Table,
+        *,
+        threshold: float | None = None,
+        explain: bool = False,
+        interval: float | None = None,
     ) -> Prediction:
         """The prediction of one version for each row of ``table``, which the model's own schema checks.
 
-        threshold: see ``Model.labels``.  explain: adds the terms of each logit.
+        threshold: see ``Model.labels``.  explain: adds the terms of each logit.  interval: adds the limits of each
+        probability with this confidence, see ``Model.intervals``.
         """
         model = stored.model
         probabilities = model.probabilities(table)
@@ -35,6 +42,7 @@ class DataPlane:
             model=stored.manifest.name,
             version=stored.manifest.version,
             explanations=model.explain(table) if explain else None,
+            intervals=None if interval is None else model.intervals(table, interval),
         )
 
     def is_ready(self) -> bool:

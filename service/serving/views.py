@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from service.errors import ServiceError
+from service.linear.coefficient_table import INTERCEPT, UNDER_A_PENALTY, coefficient_table, likelihood_lines
+from service.linear.likelihood import Likelihood, null_log_likelihood
 from service.model import Model
 from service.serving.control_plane import TrainingOutcome
 from service.store.manifest import Manifest
 from service.store.model_store import ModelStore, StoredModel
 from service.store.names import LIVE
 from service.tabular.schema import NumericFeature
-
-INTERCEPT = "(intercept)"
 
 
 def coefficients(model: Model) -> list[dict[str, Any]]:
@@ -50,6 +52,8 @@ def training_answer(outcome: TrainingOutcome) -> dict[str, Any]:
         "certificate": manifest["certificate"],
         "metrics": manifest["metrics"],
         "penalty": outcome.manifest.training.penalty,
+        "C": outcome.manifest.training.C,
+        "leave_one_out": manifest["training"]["leave_one_out"],
         "coefficients": coefficients(outcome.stored.model),
         "warnings": manifest["warnings"],
         "seconds": round(outcome.seconds, 6),
@@ -106,36 +110,40 @@ def _three_digits(number: float) -> float:
 
 def summary(stored: StoredModel) -> str:
     """The table that a statistician expects: coefficient, standard error, z, P>|z| and the 95 % interval."""
-    manifest, lines = stored.manifest, []
+    manifest, model = stored.manifest, stored.model
     certificate = manifest.certificate
     bound = "no bound" if certificate.gap_relative is None else f"at most {certificate.gap_relative:.1e} of it"
-    lines += [
+    lines = [
         f"Logistic regression {manifest.name}/{manifest.version}, classes: {', '.join(map(str, manifest.classes))}",
         f"rows: {manifest.training.rows}   penalty: {manifest.training.penalty}   rank: {certificate.rank}",
         f"objective: {certificate.objective:.8g}   distance from the optimum: {bound}   status: {certificate.status}",
+        *likelihood_lines(_likelihood(manifest)),
     ]
-    entries = coefficients(stored.model)
-    width = max(len(entry["name"]) for entry in entries)
-    header = f"{'':{width}}  {'coef':>12}  {'std err':>10}  {'z':>8}  {'P>|z|':>7}  {'[0.025':>12}  {'0.975]':>12}"
-    current = object()
-    for entry in entries:
-        if entry["class"] != current:
-            current = entry["class"]
-            lines += ["", f"class {current}", header]
-        lines.append(_summary_row(entry, width))
-    if stored.model.standard_errors is None:
+    names = [*model.design.column_names, INTERCEPT]
+    for k, label in enumerate(model.classes[1:] if model.is_binary else model.classes):
+        errors = None if model.standard_errors is None else model.standard_errors[k]
+        table = coefficient_table(names, np.append(model.coef[k], model.intercept[k]), errors)
+        lines += ["", f"class {label}", *table.lines()]
+    if model.standard_errors is None:
         lines += ["", "Standard errors are not known: the fit is not certified, or too large for its covariance."]
     elif manifest.training.penalty != "none":
-        lines += ["", "Under a penalty the coefficients are shrunk; their bias is not in the standard errors."]
+        lines += ["", UNDER_A_PENALTY]
     return "\n".join(lines) + "\n"
 
 
-def _summary_row(entry: dict[str, Any], width: int) -> str:
-    value, error = entry["value"], entry["standard_error"]
-    row = f"{entry['name']:{width}}  {value:12.6g}"
-    if not error:
-        return row
-    z = value / error
-    # Two-sided: 2 (1 - Φ(|z|)) = erfc(|z| / √2), and Φ⁻¹(0.975) = 1.959964.
-    p, half = math.erfc(abs(z) / math.sqrt(2)), 1.959963984540054 * error
-    return f"{row}  {error:10.4g}  {z:8.3f}  {p:7.4f}  {value - half:12.6g}  {value + half:12.6g}"
+def _likelihood(manifest: Manifest) -> Likelihood:
+    """The likelihood of the training rows, each counted once."""
+    metrics, certificate = manifest.metrics.training, manifest.certificate
+    fit_intercept = bool(manifest.training.options.get("fit_intercept", True))
+    loss = metrics.log_loss * metrics.rows
+    contrasts = len(manifest.classes) - 1
+    return Likelihood(
+        n_rows=metrics.rows,
+        total_weight=float(metrics.rows),
+        log_likelihood=-loss,
+        null=null_log_likelihood(np.array(metrics.confusion_matrix).sum(axis=1), fit_intercept=fit_intercept),
+        n_free=certificate.rank * contrasts,
+        null_n_free=contrasts * int(fit_intercept),
+        # With a penalty or with weights the objective of the fit is another number.
+        is_maximised=math.isclose(certificate.objective, loss, rel_tol=1e-9),
+    )

@@ -21,14 +21,17 @@ from service.record import VersionDraft
 from service.store.manifest import PARAMETERS, Manifest, ParametersFile
 from service.tabular.design import Design
 
+# Versions that were written before a tensor was thought of do without it.
+OPTIONAL = frozenset({"standard_errors", "covariance"})
+
 
 def encode_parameters(model: Model) -> bytes:
-    """The file of ``model``: float64 tensors ``coef`` (k, d), ``intercept`` (k,), ``standard_errors`` (k, d+1) if any.
+    """The file of ``model``: float64 tensors ``coef`` (k, d) and ``intercept`` (k,), and those of OPTIONAL it has.
 
     The same numbers give the same bytes.  Raises InvalidInput when a shape does not fit the model's classes and columns,
     or a number is not finite: such a model cannot be served.
     """
-    arrays = {"coef": model.coef, "intercept": model.intercept, "standard_errors": model.standard_errors}
+    arrays = {name: getattr(model, name) for name in ("coef", "intercept", *OPTIONAL)}
     tensors = {name: np.ascontiguousarray(array, "<f8") for name, array in arrays.items() if array is not None}
     flaw = _flaw(tensors, _shapes(len(model.classes), model.design))
     if flaw:
@@ -72,7 +75,7 @@ def decode_model(manifest: Manifest, parameters: bytes) -> Model:
         coef=tensors["coef"],
         intercept=tensors["intercept"],
         drop_first=manifest.drop_first,
-        standard_errors=tensors.get("standard_errors"),
+        **{name: tensors.get(name) for name in OPTIONAL},
     )
 
 
@@ -86,13 +89,14 @@ def _check_bytes(expected: ParametersFile, parameters: bytes, where: str) -> Non
 def _shapes(n_classes: int, design: Design) -> dict[str, tuple[int, ...]]:
     k = 1 if n_classes == 2 else n_classes
     d = len(design.column_names)
-    return {"coef": (k, d), "intercept": (k,), "standard_errors": (k, d + 1)}
+    n_params = k * (d + 1)
+    return {"coef": (k, d), "intercept": (k,), "standard_errors": (k, d + 1), "covariance": (n_params, n_params)}
 
 
 def _flaw(tensors: Mapping[str, npt.NDArray[Any]], shapes: Mapping[str, tuple[int, ...]]) -> str | None:
     """The first thing that is wrong with the tensors, or None."""
-    if tensors.keys() | {"standard_errors"} != shapes.keys():
-        return "expected the tensors coef, intercept and at most standard_errors"
+    if tensors.keys() | OPTIONAL != shapes.keys():
+        return "expected the tensors coef, intercept and at most standard_errors and covariance"
     for name, array in tensors.items():
         if array.dtype != np.float64:
             return f"{name} is {array.dtype}, expected float64"

@@ -24,16 +24,17 @@ Strength: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False), WrapVal
 
 
 class TrainingOptions(BaseModel):
-    """What can be said of a fit; the defaults are a certified fit with an L2 penalty of C = 1 on standardised columns.
+    """What can be said of a fit; the defaults are a certified fit with an L2 penalty on standardised columns.
 
+    C: "auto" chooses the strength of the penalty by leave-one-out log-loss, see ``selection.strength_of``; inf is none.
     standardize: None standardises when there is a penalty, whose meaning depends on the columns' units; without one
     the optimum is the same either way, and the columns stay as they are.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    solver: Literal["auto", "newton", "gradient-descent"] = "auto"
-    C: Strength = 1.0
+    solver: Literal["auto", "newton", "newton-cg", "row-space", "gradient-descent"] = "auto"
+    C: Strength | Literal["auto"] = "auto"
     l1_ratio: Annotated[float, Field(ge=0, le=0)] = 0.0
     fit_intercept: bool = True
     standardize: bool | None = None
@@ -47,23 +48,15 @@ class TrainingOptions(BaseModel):
 
     @property
     def is_penalised(self) -> bool:
-        return math.isfinite(self.C)
+        return self.C == "auto" or math.isfinite(self.C)
 
     @property
     def standardizes(self) -> bool:
         return self.is_penalised if self.standardize is None else self.standardize
 
-    @property
-    def penalty(self) -> str:
-        """The penalty and its scale, in words."""
-        if not self.is_penalised:
-            return "none"
-        scale = "standardised" if self.standardizes else "raw"
-        return f"L2 with C = {self.C:g}, on {scale} columns, the intercept free"
-
     def as_json(self) -> dict[str, Any]:
         """The options as JSON can hold them: C = inf is the word "inf"."""
-        return {**self.model_dump(mode="json"), "C": "inf" if math.isinf(self.C) else self.C}
+        return {**self.model_dump(mode="json"), "C": self.C if self.is_penalised else "inf"}
 
 
 def parse_options(given: Mapping[str, object], *, from_text: bool = False) -> TrainingOptions:
@@ -82,22 +75,19 @@ def parse_options(given: Mapping[str, object], *, from_text: bool = False) -> Tr
     try:
         return TrainingOptions.model_validate(given, strict=not from_text)
     except ValidationError as error:
-        raise InvalidParameter("; ".join(_details(error)), errors=_field_errors(error)) from None
+        details = _details(error)
+        raise InvalidParameter(
+            "; ".join(f"{name}: {text}" for name, text in details.items()),
+            errors=tuple(FieldError(f"/options/{name}", "invalid-parameter", text) for name, text in details.items()),
+        ) from None
 
 
-def _field_errors(error: ValidationError) -> tuple[FieldError, ...]:
-    return tuple(
-        FieldError(f"/options/{entry['loc'][0]}", "invalid-parameter", entry["msg"])
-        for entry in error.errors(include_input=False)
-    )
-
-
-def _details(error: ValidationError) -> list[str]:
+def _details(error: ValidationError) -> dict[str, str]:
     """One sentence an option; a union's branches are told as one."""
     messages: dict[str, list[str]] = {}
     for entry in error.errors(include_input=False):
         messages.setdefault(str(entry["loc"][0]), []).append(entry["msg"])
-    return [f"{name}: {' or '.join(texts)}" for name, texts in messages.items()]
+    return {name: " or ".join(texts) for name, texts in messages.items()}
 
 
 def parse_promotion(promote: object) -> Promotion:

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from service.errors import InvalidInput, LengthMismatch, NumericOverflow, Underdetermined
+from service.errors import InvalidInput, LengthMismatch, NumericOverflow, SeparationError, Underdetermined, quoted
 from service.linear.certificate import Certificate
-from service.linear.checks import as_weights
+from service.linear.checks import as_weights, check_classes, classes_and_index, with_class_weight
 from service.linear.estimator import LogisticRegression
+from service.linear.inference import standard_errors
 from service.linear.scaling import Scaling
 from service.linear.solver import Status
 from service.model import Label, Model
@@ -27,10 +28,14 @@ from service.tabular.table import Table
 from service.training.evaluate import evaluate
 from service.training.labels import class_tuple
 from service.training.options import TrainingOptions
+from service.training.selection import FittingRows, Strength, leave_one_out_record, strength_of
 from service.training.split import stratified_split
 
 # The covariance holds the square of this many numbers, and costs its cube.
 MAX_PARAMS_WITH_COVARIANCE = 2000
+MAX_NAMED_COLUMNS = 5
+# A stored covariance of so many takes 2 MB.
+MAX_STORED_PARAMS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,27 +91,48 @@ def train(
     training = data.rows(training_rows)
     held_out = data.rows(held_out_rows) if len(held_out_rows) else None
     on_phase("fitting")
-    schema = infer_schema(training.table, missing=options.missing, missing_values=data.missing_values)
-    design = Design(schema, drop_first=not options.is_penalised)
-    matrix = design.matrix(training.table)
-    estimator, scaling = fit(matrix, training, options)
+    model, fitted, matrix = fit_model(training, options)
+    estimator = fitted.estimator
     on_phase("evaluating")
-    model = assemble(schema, design, estimator, scaling)
-    held_out = known_categories(held_out, schema)
+    held_out = known_categories(held_out, model.schema)
     draft = VersionDraft(
         classes=model.classes,
-        feature_schema=schema,
+        feature_schema=model.schema,
         drop_first=model.drop_first,
         certificate=certificate_record(estimator.certificate_),
         metrics=MetricsRecord(
             training=evaluate(model, training.table, training.labels),
             held_out=None if held_out is None else evaluate(model, held_out.table, held_out.labels),
         ),
-        training=TrainingRecord(options=options.as_json(), rows=len(training_rows), penalty=options.penalty),
+        training=training_record(fitted, training, options),
         provenance=provenance,
-        warnings=warnings_of(estimator.certificate_, design, matrix, options),
+        warnings=warnings_of(estimator.certificate_, model.design, matrix, options),
     )
     return TrainedModel(model, draft, held_out)
+
+
+def fit_model(training: TrainingData, options: TrainingOptions) -> tuple[Model, Fitted, npt.NDArray[np.float64]]:
+    """The model of the training rows, the fit it comes from, and the matrix of its design."""
+    schema = infer_schema(training.table, missing=options.missing, missing_values=training.missing_values)
+    design = Design(schema, drop_first=not options.is_penalised)
+    matrix = design.matrix(training.table)
+    try:
+        fitted = fit(matrix, training, options)
+    except SeparationError as error:
+        raise with_columns(error, design) from None
+    return assemble(schema, design, fitted), fitted, matrix
+
+
+def with_columns(error: SeparationError, design: Design) -> SeparationError:
+    """The refusal with the names of the columns that its witness rests on, where it has one."""
+    if error.witness is None:
+        return error
+    weights = np.abs(np.array(error.witness))[:, : len(design.column_names)].max(axis=0)
+    telling = [quoted(design.column_names[j]) for j in np.argsort(-weights, kind="stable") if weights[j] > 0]
+    more = ", …" if len(telling) > MAX_NAMED_COLUMNS else ""
+    named = SeparationError(error.detail, hint=f"it shows in {', '.join(telling[:MAX_NAMED_COLUMNS])}{more}")
+    named.witness = error.witness
+    return named
 
 
 def weighted_rows(data: TrainingData) -> TrainingData:
@@ -115,10 +141,18 @@ def weighted_rows(data: TrainingData) -> TrainingData:
     return data if counts.all() else data.rows(np.flatnonzero(counts))
 
 
-def fit(
-    matrix: npt.NDArray[np.float64], training: TrainingData, options: TrainingOptions
-) -> tuple[LogisticRegression, Scaling]:
-    """The estimator fitted to the matrix, standardised if the options say so, and the scaling that was used."""
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """The estimator, the rows it was fitted to on the scale of ``scaling``, and the strength of its penalty."""
+
+    estimator: LogisticRegression
+    scaling: Scaling
+    rows: FittingRows
+    strength: Strength
+
+
+def fit(matrix: npt.NDArray[np.float64], training: TrainingData, options: TrainingOptions) -> Fitted:
+    """The estimator fitted to the matrix, standardised if the options say so, with C chosen if they say so."""
     n_rows, n_columns = matrix.shape
     if not n_columns:
         raise InvalidInput("every column has one value in all rows; there is nothing to learn from")
@@ -127,25 +161,50 @@ def fit(
             f"{n_rows} training rows cannot determine {n_columns} columns without a penalty; use a finite C"
         )
     scaling = scaling_of(matrix, options)
-    n_classes = len(np.unique(training.labels))
-    n_params = (n_columns + 1) * (n_classes if n_classes > 2 else 1)
-    estimator = LogisticRegression(
-        C=options.C,
-        fit_intercept=options.fit_intercept,
-        class_weight=class_weight_by_label(options.class_weight, training.labels),
-        solver=options.solver,
-        tol=options.tol,
-        max_iter=options.max_iter,
-        learning_rate=options.learning_rate,
-        covariance="observed" if n_params <= MAX_PARAMS_WITH_COVARIANCE else None,
-    )
-    weights = as_weights(training.sample_weight, n_rows)
     # Numbers that leave the range of doubles are looked for in what comes out: see ``assemble``.
     with warnings.catch_warnings(), np.errstate(over="ignore", invalid="ignore"):
         # Not converging is told by the certificate and by the warnings of the record.
         warnings.simplefilter("ignore", UserWarning)
-        estimator.fit(scaling.apply(matrix), training.labels, weights)
-    return estimator, scaling
+        rows = fitting_rows(scaling.apply(matrix), training, options)
+        strength = strength_of(options, rows)
+        estimator = LogisticRegression(
+            C=strength.C,
+            fit_intercept=options.fit_intercept,
+            solver=options.solver,
+            tol=options.tol,
+            max_iter=options.max_iter,
+            learning_rate=options.learning_rate,
+            covariance="observed" if rows.n_params <= MAX_PARAMS_WITH_COVARIANCE else None,
+        )
+        estimator.fit(rows.X, training.labels, rows.weights)
+    return Fitted(estimator, scaling, rows, strength)
+
+
+def fitting_rows(matrix: npt.NDArray[np.float64], training: TrainingData, options: TrainingOptions) -> FittingRows:
+    """The rows as the mathematics takes them; raises SingleClass, TooManyClasses, InvalidWeights."""
+    classes, index = classes_and_index(training.labels)
+    check_classes(classes)
+    weights = as_weights(training.sample_weight, len(matrix))
+    if options.class_weight is None:
+        return FittingRows(matrix, index, weights, options.fit_intercept)
+    by_label = class_weight_by_label(options.class_weight, training.labels)
+    weighted = with_class_weight(weights, index, classes, by_label)
+    first = np.unique(index, return_index=True)[1]
+    return FittingRows(matrix, index, weighted, options.fit_intercept, weighted[first] / weights[first])
+
+
+def training_record(fitted: Fitted, training: TrainingData, options: TrainingOptions) -> TrainingRecord:
+    """What was asked for, what was chosen, and what leave-one-out says of a fit that is certified."""
+    is_certified = fitted.estimator.certificate_.status == Status.OPTIMAL.value
+    C = fitted.strength.C
+    return TrainingRecord(
+        options=options.as_json(),
+        rows=len(training.labels),
+        penalty=fitted.strength.penalty(on_standardized=options.standardizes),
+        C=C if math.isfinite(C) else None,
+        strength_path=fitted.strength.path,
+        leave_one_out=leave_one_out_record(fitted.rows, fitted.estimator) if is_certified else None,
+    )
 
 
 def scaling_of(matrix: npt.NDArray[np.float64], options: TrainingOptions) -> Scaling:
@@ -171,33 +230,45 @@ def label_text(label: Label) -> str:
     return label if isinstance(label, str) else json.dumps(label)
 
 
-def assemble(schema: Schema, design: Design, estimator: LogisticRegression, scaling: Scaling) -> Model:
-    """The model on raw columns; raises NumericOverflow when a coefficient leaves the range of doubles there."""
+def assemble(schema: Schema, design: Design, fitted: Fitted) -> Model:
+    """The model on raw columns, its probabilities those of the population: see ``FittingRows.prior_shift``.
+
+    Raises NumericOverflow when a coefficient leaves the range of doubles there.
+    """
+    estimator, scaling = fitted.estimator, fitted.scaling
     with np.errstate(over="ignore", invalid="ignore"):
-        coef, intercept = scaling.to_raw(estimator.coef_, estimator.intercept_)
+        coef, intercept = scaling.to_raw(estimator.coef_, estimator.intercept_ + fitted.rows.prior_shift)
     if not (np.isfinite(coef).all() and np.isfinite(intercept).all()):
         raise NumericOverflow("a column is so small that its coefficient overflows; rescale the column")
+    covariance = raw_covariance(estimator, scaling)
     return Model(
         schema=schema,
         classes=class_tuple(estimator.classes_),
         coef=coef,
         intercept=intercept,
         drop_first=design.drop_first,
-        standard_errors=raw_standard_errors(estimator, scaling),
+        standard_errors=None if covariance is None else standard_errors(covariance).reshape(len(coef), -1),
+        covariance=covariance if covariance is not None and len(covariance) <= MAX_STORED_PARAMS else None,
     )
 
 
-def raw_standard_errors(estimator: LogisticRegression, scaling: Scaling) -> npt.NDArray[np.float64] | None:
-    """Standard errors of the raw coefficients, the intercept last, (k, p + 1); None away from the optimum."""
+def raw_covariance(estimator: LogisticRegression, scaling: Scaling) -> npt.NDArray[np.float64] | None:
+    """Covariance of the raw coefficients, the intercept last of each logit, (k (p + 1), k (p + 1)).
+
+    None away from the optimum, and where a variance leaves the range of doubles.
+    """
     if estimator.certificate_.status != Status.OPTIMAL.value or not hasattr(estimator, "covariance_"):
         return None
     with np.errstate(over="ignore", invalid="ignore"):
         covariance = scaling.covariance_to_raw(estimator.covariance_, has_intercept=estimator.fit_intercept)
-    n_logits = len(estimator.coef_)
-    errors = np.sqrt(np.maximum(np.diag(covariance), 0.0)).reshape(n_logits, -1)
-    if not estimator.fit_intercept:
-        errors = np.column_stack([errors, np.zeros(n_logits)])
-    return errors if np.isfinite(errors).all() else None
+    if not np.isfinite(covariance).all():
+        return None
+    if estimator.fit_intercept:
+        return covariance
+    n_logits, n_columns = estimator.coef_.shape
+    with_intercept = np.zeros((n_logits, n_columns + 1, n_logits, n_columns + 1))
+    with_intercept[:, :-1, :, :-1] = covariance.reshape(n_logits, n_columns, n_logits, n_columns)
+    return with_intercept.reshape(n_logits * (n_columns + 1), -1)
 
 
 def known_categories(held_out: TrainingData | None, schema: Schema) -> TrainingData | None:

@@ -70,6 +70,11 @@ _PREDICT_PARAMETERS = [
     _parameter("threshold", "two classes: the second is predicted where p > threshold", {"type": "number"}),
     _parameter("explain", "add the terms of each logit", {"type": "boolean"}),
 ]
+_INTERVAL = _parameter(
+    "interval",
+    "add the limits of each probability with this confidence, such as 0.95: intervals[row][class] is [low, high]",
+    {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+)
 _TRAIN_PARAMETERS = [
     _parameter(name, "with a CSV body", {"type": "string"}) for name in ("model", "target", "promote", "missing_values")
 ]
@@ -102,7 +107,10 @@ def operation(path: str, method: str) -> dict[str, Any]:
     csv_rows = "sepal length (cm),sepal width (cm),petal length (cm),petal width (cm)\n5.1,3.5,1.4,0.2\n"
     known: dict[str, dict[str, Any]] = {
         "/predict": {"parameters": _PREDICT_PARAMETERS, "requestBody": _body(_INSTANCES, _IRIS, csv=csv_rows)},
-        "/predict_proba": {"parameters": _PREDICT_PARAMETERS, "requestBody": _body(_INSTANCES, _IRIS, csv=csv_rows)},
+        "/predict_proba": {
+            "parameters": [*_PREDICT_PARAMETERS, _INTERVAL],
+            "requestBody": _body(_INSTANCES, _IRIS, csv=csv_rows),
+        },
         "/train": {
             "parameters": _TRAIN_PARAMETERS,
             "requestBody": _body(_TRAIN, _TRAIN_EXAMPLE, csv="x,y\n1,low\n2,low\n3,high\n2.5,high\n"),
@@ -128,7 +136,11 @@ def answers(path: str) -> dict[int | str, dict[str, Any]]:
     problem = {"description": "A problem (RFC 9457)", "content": {"application/problem+json": {}}}
     labels = {"type": "object", "properties": {"predictions": _LABELS, **_ANSWERED_BY}}
     rows = {"type": "array", "items": {"type": "array", "items": {"type": "number"}}}
-    probabilities = {"type": "object", "properties": {"classes": _LABELS, "probabilities": rows, **_ANSWERED_BY}}
+    intervals = {"interval": {"type": "number"}, "intervals": {"type": "array", "items": rows}}
+    probabilities = {
+        "type": "object",
+        "properties": {"classes": _LABELS, "probabilities": rows, **intervals, **_ANSWERED_BY},
+    }
     known: dict[str, dict[int | str, dict[str, Any]]] = {
         "/predict": {200: {"description": "Labels", "content": {JSON: {"schema": labels}}}},
         "/predict_proba": {200: {"description": "Probabilities", "content": {JSON: {"schema": probabilities}}}},

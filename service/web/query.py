@@ -43,6 +43,16 @@ def threshold(parameters: dict[str, str]) -> float | None:
     return float(text)
 
 
+def interval(parameters: dict[str, str]) -> float | None:
+    """``interval=0.95``, above 0 and below 1."""
+    text = parameters.get("interval")
+    if text is None:
+        return None
+    if not NUMBER.fullmatch(text) or not 0 < float(text) < 1:
+        raise InvalidParameter("interval must be a number above 0 and below 1, such as 0.95", pointer="/interval")
+    return float(text)
+
+
 def flag(parameters: dict[str, str], name: str) -> bool:
     """``explain=true``: true, 1, false or 0."""
     text = parameters.get(name, "false").lower()

@@ -62,8 +62,21 @@ def test_json_is_the_answer_of_the_service(here: Logitd) -> None:
     assert (answer["model"], answer["version"], answer["promoted"]) == ("iris", 1, True)
     assert set(answer) == {
         *("model", "version", "promoted", "promotion", "certificate", "metrics"),
-        *("penalty", "coefficients", "warnings", "seconds"),
+        *("penalty", "C", "leave_one_out", "coefficients", "warnings", "seconds"),
     }
+
+
+def test_folds_are_reported(here: Logitd, store: ModelStore) -> None:
+    """``--folds`` adds mean ± sd to the report and the folds' metrics to ``--json``; more than rows allow store nothing."""
+    report = here("train", "iris", "--model", "iris", "--folds", "3", "--C", "1")
+    answer = here("train", "iris", "--model", "iris", "--folds", "3", "--C", "1", "--json").json()
+    refused = here("train", "iris", "--model", "iris", "--folds", "99", "--C", "1")
+
+    assert "cross-validation (3 folds, mean ± sd): accuracy 0.9" in report.out
+    assert [fold["rows"] for fold in answer["cross_validation"]] == [50, 50, 50]
+    assert refused.code == 2
+    assert "folds must be from 2 to 50" in refused.err
+    assert store.versions("iris") == [1, 2]
 
 
 @pytest.mark.parametrize(

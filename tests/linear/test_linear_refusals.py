@@ -35,7 +35,7 @@ REFUSED: dict[str, tuple[Any, ...]] = {
     "tol": (0, -1e-3, INF, NAN, "small"),
     "max_iter": (0, -1, 1.5, INF, NAN, True, "many"),
     "learning_rate": (0, -0.1, INF, NAN, "fast"),
-    "covariance": ("hc3", True, []),
+    "covariance": ("hc4", True, []),
     "fit_intercept": ("no", None, 1),
     "warm_start": ("no", None),
 }
@@ -138,7 +138,7 @@ def test_class_weights_that_mean_nothing_are_refused(class_weight: Any) -> None:
 def test_a_hessian_beyond_memory_is_refused() -> None:
     """So many parameters that their Hessian needs gigabytes are refused, and gradient descent is named."""
     with pytest.raises(InvalidParameter, match="gradient-descent"):
-        LogisticRegression().fit(np.zeros((2, 10_000)), [0, 1])
+        LogisticRegression(C=np.inf).fit(np.zeros((2, 10_000)), [0, 1])
 
 
 def test_prediction_wants_the_columns_of_the_fit() -> None:

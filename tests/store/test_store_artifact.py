@@ -50,6 +50,23 @@ def test_a_model_survives_the_round_trip(
     assert encode_parameters(read) == parameters
 
 
+@pytest.mark.parametrize("classes", [("no", "yes"), (1, 2, 3)], ids=str)
+def test_a_covariance_survives_the_round_trip(
+    make_model: MakeModel, manifest_of: Describe, classes: tuple[Label, ...]
+) -> None:
+    """The covariance comes back with the same bits; without one, the file is that of a version that never had any."""
+    n_params = 4 if len(classes) == 2 else 12
+    model = replace(make_model(classes), covariance=np.arange(float(n_params**2)).reshape(n_params, -1) / 3)
+    parameters = encode_parameters(model)
+
+    read = decode_model(manifest_of(model, parameters), parameters)
+
+    assert read.covariance is not None
+    assert model.covariance is not None
+    assert read.covariance.tobytes() == model.covariance.tobytes()
+    assert b"covariance" not in encode_parameters(make_model(classes))
+
+
 def test_a_model_that_was_read_cannot_be_changed(make_model: MakeModel, manifest_of: Describe) -> None:
     """The arrays of a model in memory are read-only, since many threads share them."""
     model = make_model()
@@ -90,6 +107,8 @@ def test_any_finite_numbers_are_a_model(
         ({"coef": np.ones((1, 4))}, "coef has shape"),
         ({"intercept": np.ones(2)}, "intercept has shape"),
         ({"standard_errors": np.ones((1, 3))}, "standard_errors has shape"),
+        ({"covariance": np.ones((3, 3))}, "covariance has shape"),
+        ({"covariance": np.full((4, 4), np.nan)}, "covariance has a number that is not finite"),
     ],
     ids=str,
 )

@@ -11,6 +11,7 @@ import statsmodels.api as sm
 from sklearn.metrics import accuracy_score, brier_score_loss, confusion_matrix, f1_score, log_loss, roc_auc_score
 from training_runs import N_ROWS, A, B, Y, trained, trained_on
 
+from service.errors import SeparationError
 from service.record import Metrics
 
 
@@ -93,11 +94,36 @@ def test_spector_is_the_textbook_table() -> None:
     np.testing.assert_allclose(run.model.standard_errors[0], [1.263, 0.142, 1.065, 4.931], atol=5e-4)
 
 
+@pytest.mark.parametrize("labels", [Y, np.arange(N_ROWS) % 3], ids=["two", "three"])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_the_covariance_is_that_of_the_standard_errors(labels: npt.NDArray[np.int64], *, fit_intercept: bool) -> None:
+    """The roots of its diagonal are the standard errors, intercepts last; one that is not fitted has zeros."""
+    run = trained({"a": 300 * A - 40, "b": B}, labels, fit_intercept=fit_intercept, standardize=True)
+
+    covariance, errors = run.model.covariance, run.model.standard_errors
+    assert covariance is not None
+    assert errors is not None
+    np.testing.assert_array_equal(np.sqrt(np.diag(covariance)), errors.ravel())
+    np.testing.assert_allclose(covariance, covariance.T, rtol=1e-12)
+    assert (covariance[2] != 0).any() == fit_intercept
+
+
+def test_a_wide_model_keeps_its_standard_errors_only() -> None:
+    """With more than 500 parameters the covariance would outgrow the model, and is not stored."""
+    columns = np.random.default_rng(0).normal(size=(500, N_ROWS))
+
+    run = trained({f"x{index}": column for index, column in enumerate(columns)})
+
+    assert run.model.standard_errors is not None
+    assert run.model.covariance is None
+
+
 def test_no_standard_errors_away_from_the_optimum() -> None:
     """A fit that was stopped early has no standard errors, for they would be those of no estimate."""
     run = trained({"a": A, "b": B}, solver="gradient-descent", max_iter=5)
 
     assert run.model.standard_errors is None
+    assert run.model.covariance is None
     assert run.draft.certificate.status == "budget spent"
 
 
@@ -141,3 +167,16 @@ def test_separation_is_named() -> None:
     assert stopped.draft.warnings == ("separation", "not-converged")
     assert stopped.draft.certificate.gap_bound is None
     assert stopped.draft.certificate.witness is not None
+
+
+def test_a_refusal_names_the_columns_that_give_the_answer_away() -> None:
+    """Separated classes without a penalty are refused with the columns of the witness, categories included."""
+    rng = np.random.default_rng(0)
+    text = np.array(["a", "b", "c"] * 40, dtype=np.object_)
+    labels = np.where(text == "c", 1, rng.integers(0, 2, 120))
+
+    with pytest.raises(SeparationError, match="quasi") as caught:
+        trained({"noise": rng.normal(size=120), "word": text}, labels, C="inf")
+
+    assert caught.value.hint == "it shows in 'word=c'"
+    assert caught.value.witness is not None

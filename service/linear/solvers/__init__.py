@@ -2,8 +2,10 @@
 
 from service.linear.solvers.gradient_descent import GradientDescent
 from service.linear.solvers.newton import Newton
+from service.linear.solvers.newton_cg import NewtonCG
+from service.linear.solvers.row_space import RowSpace
 
-SOLVERS = (Newton, GradientDescent)
+SOLVERS = (Newton, NewtonCG, RowSpace, GradientDescent)
 SOLVER_NAMES = ("auto", *(solver.name for solver in SOLVERS))
 
-__all__ = ["SOLVERS", "SOLVER_NAMES", "GradientDescent", "Newton"]
+__all__ = ["SOLVERS", "SOLVER_NAMES", "GradientDescent", "Newton", "NewtonCG", "RowSpace"]

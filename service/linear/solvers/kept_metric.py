@@ -35,7 +35,7 @@ class Sample:
 def draw_sample(class_index: Index, size: int, fewest: int, rng: np.random.Generator) -> Sample:
     """About ``size`` rows, of each class in its share, but at least ``fewest`` (or all that there are)."""
     drawn, factors = [], []
-    for label in np.unique(class_index):
+    for label in np.flatnonzero(np.bincount(class_index)):
         rows = np.flatnonzero(class_index == label)
         wanted = min(len(rows), max(fewest, math.ceil(size * len(rows) / len(class_index))))
         drawn.append(rng.choice(rows, wanted, replace=False) if wanted < len(rows) else rows)

@@ -41,7 +41,9 @@ class Newton:
     promises_optimum: ClassVar[bool] = True
 
     def minimise(self, objective: Objective, start: Vector) -> Solution:
-        if objective.rows.n_rows * float(objective.n_params) ** 2 < CHEAP_HESSIAN:
+        n_rows, n_params = objective.rows.n_rows, objective.n_params
+        # With few rows a parameter a sample says nothing, and a Hessian is not much dearer than its factor.
+        if n_rows * float(n_params) ** 2 < CHEAP_HESSIAN or n_rows < 4 * n_params:
             return self.steps(objective, start)
         descent = self._in_kept_metric(objective, start)
         if not descent.gap <= self.tol * descent.value:
@@ -63,7 +65,7 @@ class Newton:
     def steps(self, objective: Objective, start: Vector) -> Solution:
         """Newton steps alone, a Hessian each."""
         w, curve, passes = start.copy(), [], 0
-        gap = math.inf
+        gap, recession = math.inf, None
         for n_iter in range(self.max_iter + 1):
             value, gradient, hessian = objective.value_gradient_hessian(w)
             factor = factorise(hessian)
@@ -76,15 +78,20 @@ class Newton:
             status = self._status(objective, w, gap / value if value > 0 else gap, n_iter)
             if status is not None:
                 break
-            w = self._advance(objective, w, step)
+            w, change = self._advance(objective, w, step)
             passes += 1
+            if change > 0.5:
+                # Steps that go on moving logits point to where P falls for ever; later ones may be rounding.
+                recession = step
         if status is Status.OPTIMAL and n_iter < self.max_iter:
             # The next step is at hand, and so close to the optimum it only lowers P: the bound stays true.
             w, n_iter, passes = w + step, n_iter + 1, passes + 1
             value = objective.value_at(objective.raw_prediction(w), w)
             curve.append(value)
         per_weight = np.array(curve) / objective.rows.total_weight
-        return Solution(w, status or Status.BUDGET_SPENT, value, gap, n_iter, passes, per_weight)
+        recession = recession if status is Status.NO_FINITE_OPTIMUM else None
+        status = status or Status.BUDGET_SPENT
+        return Solution(w, status, value, gap, n_iter, passes, per_weight, recession=recession)
 
     def _is_worth_a_bound(self, value: float, squared_decrement: float) -> bool:
         """The bound is never below ν²/2: where that exceeds the tolerance, it need not be computed."""
@@ -98,29 +105,31 @@ class Newton:
             return Status.NO_FINITE_OPTIMUM
         return None if n_iter < self.max_iter else Status.BUDGET_SPENT
 
-    def _advance(self, objective: Objective, w: Vector, step: Vector) -> Vector:
+    def _advance(self, objective: Objective, w: Vector, step: Vector) -> tuple[Vector, float]:
+        """The next w, and the largest change of a logit by the full step."""
         raw_step = objective.raw_prediction(step)
         u = objective.largest_change(raw_step)
         # Close to the optimum P changes less than its rounding, and the full step is safe by theory, not by value.
         if u < 1e-3:
-            return w + step
+            return w + step, u
         raw = objective.raw_prediction(w)
         lengths = (1.0, damping(u))
         values = [objective.value_at(raw + t * raw_step, w + t * step) for t in lengths]
         best = lengths[int(np.argmin(values))]
-        return np.asarray(w + best * step, dtype=np.float64)
+        return w + best * step, u
 
 
 def _sampled_metric(objective: Objective, start: Vector) -> tuple[Vector, Metric]:
     """The Hessian of a sample of the rows, and the point where it was taken: the sample's own optimum if it is large."""
-    n_rows, n_params = objective.rows.n_rows, objective.n_params
-    size = min(max(n_rows // SAMPLE_SHARE, ROWS_PER_PARAM * n_params), n_rows // 4)
+    n_rows, n_params, width = objective.rows.n_rows, objective.n_params, objective.rows.width
+    # A row of K classes tells of K - 1 logits: the parameters of one logit are what has to be covered.
+    size = min(max(n_rows // SAMPLE_SHARE, ROWS_PER_PARAM * width), n_rows // 4)
     # A fixed seed: the same rows give the same fit.
     rng = np.random.default_rng(n_rows)
     w = start
     for share in (8, 1):
-        sample = draw_sample(objective.class_index(), size // share, min(4 * n_params, size), rng)
+        sample = draw_sample(objective.class_index(), size // share, min(4 * width, size), rng)
         part = objective.subset(sample.index, sample.factor)
-        if size // share >= ROWS_FOR_A_START * n_params:
+        if size // share >= ROWS_FOR_A_START * width:
             w = Newton(tol=1e-2 * n_params / size, max_iter=10).steps(part, w).w
     return w, Metric.at(part, w, float(sample.factor.max()))

@@ -20,6 +20,7 @@ from service.web.middleware.request_context import phase
 from service.web.services import Services, check_same_site, json_response
 
 PARAMETERS = ("model", "threshold", "explain")
+PROBABILITY_PARAMETERS = (*PARAMETERS, "interval")
 
 
 class NativeDialect:
@@ -31,28 +32,30 @@ class NativeDialect:
 
     async def predict(self, request: Request) -> Response:
         """Labels for rows of features."""
-        prediction = await self._answer(request)
+        prediction = await self._answer(request, PARAMETERS)
         with phase(request, "encode"):
             return self._encode(prediction, {"predictions": prediction.labels})
 
     async def predict_proba(self, request: Request) -> Response:
         """Class probabilities for rows of features."""
-        prediction = await self._answer(request)
+        prediction = await self._answer(request, PROBABILITY_PARAMETERS)
         with phase(request, "encode"):
             probabilities = prediction.probabilities.tolist()
             return self._encode(prediction, {"classes": prediction.classes, "probabilities": probabilities})
 
-    async def _answer(self, request: Request) -> Prediction:
+    async def _answer(self, request: Request, known: tuple[str, ...]) -> Prediction:
         check_same_site(request)
-        parameters = query.query_parameters(request, PARAMETERS)
-        ref, threshold = query.model_ref(parameters), query.threshold(parameters)
+        parameters = query.query_parameters(request, known)
+        ref, threshold, interval = query.model_ref(parameters), query.threshold(parameters), query.interval(parameters)
         explain, kind = query.flag(parameters, "explain"), media_type(request)
         body = await read_body(request, self._services.settings.max_body_bytes)
         stored = self._services.data_plane.resolve(ref)
         with phase(request, "parse"):
             table = decode(body, kind, stored.model.schema, self._limits)
         with phase(request, "predict"):
-            prediction = self._services.data_plane.predict(stored, table, threshold=threshold, explain=explain)
+            prediction = self._services.data_plane.predict(
+                stored, table, threshold=threshold, explain=explain, interval=interval
+            )
         rows = self._services.metrics.rows.labels(prediction.model, prediction.version)
         rows.inc(table.n_rows)
         return prediction
@@ -62,6 +65,8 @@ class NativeDialect:
         answer |= {"model": prediction.model, "version": prediction.version}
         if prediction.explanations is not None:
             answer["explanations"] = [explanation(one) for one in prediction.explanations]
+        if prediction.intervals is not None:
+            answer |= {"interval": prediction.intervals.level, "intervals": prediction.intervals.limits.tolist()}
         return json_response(answer, headers={"Model-Version": f"{prediction.model}/{prediction.version}"})
 
 
