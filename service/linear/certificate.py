@@ -169,6 +169,8 @@ def damping(u: float) -> float:
 
 def design_rank(rows: Rows) -> int:
     """Linearly independent columns of (X, 1), to ten digits and whatever their units."""
+    if rows.width > rows.n_rows and _rows_are_independent(rows):
+        return rows.n_rows
     # Some rows often settle it: more of them cannot lower the rank.
     some = rows.augmented(slice(None, None, max(1, rows.n_rows // (4 * rows.width + 1000))))
     scaled = some / _units(some)
@@ -177,6 +179,13 @@ def design_rank(rows: Rows) -> int:
     if factorise(gram).rank == min(rows.width, rows.n_rows):
         return min(rows.width, rows.n_rows)
     return _rank_by_orthogonal_factor(rows, np.append(_units(rows.X), np.ones(rows.width - rows.X.shape[1])))
+
+
+def _rows_are_independent(rows: Rows) -> bool:
+    """Whether the Gram matrix of the rows proves it; columns of very different units may hide it."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        gram = rows.row_gram(np.ones(rows.X.shape[1]))
+    return bool(np.isfinite(gram).all()) and factorise(gram).rank == rows.n_rows
 
 
 def _units(matrix: Matrix) -> Vector:

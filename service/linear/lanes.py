@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import copy_context
 from functools import cache
 from itertools import pairwise
 from typing import TypeVar
@@ -31,8 +32,10 @@ def in_lanes(n_rows: int, width: int, work: Callable[[slice], T], *, most: int =
     threads = min(n_lanes, n_processors())
     if threads == 1:
         return [work(lane) for lane in lanes]
+    # NumPy's error state belongs to a context, and a thread begins with an empty one.
+    contexts = [copy_context() for _ in lanes]
     with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(work, lanes))
+        return list(pool.map(lambda context, lane: context.run(work, lane), contexts, lanes))
 
 
 def n_processors() -> int:

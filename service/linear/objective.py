@@ -90,6 +90,18 @@ class Rows:
 
         return np.asarray(np.sum(in_lanes(self.n_rows, self.width, part), axis=0).ravel(), dtype=np.float64)
 
+    def row_gram(self, column_weight: Vector) -> Matrix:
+        """X diag(column_weight) Xᵀ, (n, n), for fewer rows than columns: in lanes over the columns."""
+
+        def part(columns: slice) -> Matrix:
+            scaled = self.X[:, columns] * np.sqrt(column_weight[columns])
+            return np.asarray(scaled @ scaled.T, dtype=np.float64)
+
+        gram = np.zeros((self.n_rows, self.n_rows))
+        for lane in in_lanes(self.X.shape[1], self.n_rows, part):
+            gram += lane
+        return gram
+
     def subset(self, index: Index, factor: Vector) -> Rows:
         """The rows at ``index``, (m,), their weights times ``factor``, (m,)."""
         return replace(self, X=self.X[index], sample_weight=self.sample_weight[index] * factor)

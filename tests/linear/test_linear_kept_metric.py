@@ -141,3 +141,15 @@ def test_lanes_cover_the_rows_in_order() -> None:
     assert len(many) == lanes.MOST_LANES
     assert [lane.start for lane in many[1:]] == [lane.stop for lane in many[:-1]]
     assert (many[0].start, many[-1].stop) == (0, 1_000_000)
+
+
+def test_lanes_keep_the_error_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the caller ignores is ignored in the threads too: an overflow is silent where it is expected."""
+    monkeypatch.setattr(lanes, "n_processors", lambda: 2)
+    large_numbers = np.full(1_000_000, 1e308)
+
+    with np.errstate(over="ignore"):
+        sums = lanes.in_lanes(1_000_000, 1, lambda lane: float(large_numbers[lane].sum()))
+
+    assert len(sums) > 1
+    assert set(sums) == {math.inf}

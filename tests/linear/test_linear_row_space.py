@@ -9,8 +9,9 @@ import pytest
 from problems import REFERENCE_ERROR, Problem, drawn, reference_optimum
 
 from service.errors import InvalidParameter
+from service.linear.certificate import design_rank
 from service.linear.estimator import LogisticRegression
-from service.linear.objective import Matrix
+from service.linear.objective import Matrix, Rows
 from service.linear.solver import Status
 from service.linear.solvers import Newton, RowSpace
 
@@ -63,3 +64,15 @@ def test_without_a_penalty_it_is_refused() -> None:
 
     with pytest.raises(InvalidParameter, match="row-space"):
         LogisticRegression(C=math.inf, solver="row-space").fit(X, y)
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e120, 1e-120])
+def test_rank_of_wide_rows_does_not_depend_on_units(unit: float) -> None:
+    """Independent rows have full rank, whatever overflows in their Gram matrix, and a repeated row lowers it."""
+    X = np.random.default_rng(3).normal(size=(6, 40)) * np.where(np.arange(40) % 2, unit, 1.0)
+
+    def rank(matrix: Matrix) -> int:
+        return design_rank(Rows(matrix, np.ones(len(matrix)), np.ones(40), fit_intercept=False))
+
+    assert rank(X) == 6
+    assert rank(np.vstack([X, X[:1]])) == 6

@@ -10,7 +10,6 @@ import numpy as np
 from service.errors import InvalidParameter
 from service.linear.certificate import ridge_gap_bound
 from service.linear.factor import EPS
-from service.linear.lanes import in_lanes
 from service.linear.objective import Matrix, Objective, Rows, Vector
 from service.linear.solver import Solution, Status
 from service.linear.solvers.newton import Newton
@@ -47,14 +46,7 @@ class RowSpace:
 
 def _row_space(rows: Rows) -> tuple[Matrix, Vector]:
     """V (n, r) and D^½ (r,) of the row Gram matrix, directions within its rounding left out."""
-
-    def part(columns: slice) -> Matrix:
-        scaled = rows.X[:, columns] / np.sqrt(rows.l2[columns])
-        return np.asarray(scaled @ scaled.T, dtype=np.float64)
-
-    gram = np.zeros((rows.n_rows, rows.n_rows))
-    for block in in_lanes(rows.X.shape[1], rows.n_rows, part):
-        gram += block
+    gram = rows.row_gram(1.0 / rows.l2)
     values, vectors = np.linalg.eigh(gram)
     kept = values > 8 * len(values) * EPS * max(float(values[-1]), 0.0)
     return np.ascontiguousarray(vectors[:, kept]), np.sqrt(values[kept])
