@@ -153,3 +153,16 @@ def test_lanes_keep_the_error_state(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert len(sums) > 1
     assert set(sums) == {math.inf}
+
+
+@pytest.mark.parametrize("max_iter", [1, 3, 30])
+def test_the_budget_holds_for_large_data_too(max_iter: int) -> None:
+    """Passes in a kept metric count as iterations: ``max_iter`` is not exceeded, and what it did not reach is told."""
+    X, _ = large()
+    problem = Problem("separated", X, (X[:, 0] > 0.3).astype(np.intp), 1e6)
+
+    solution = Newton(max_iter=max_iter).minimise(problem.objective, np.zeros(26))
+
+    assert solution.n_iter <= max_iter
+    assert solution.status is Status.BUDGET_SPENT
+    assert solution.gap_bound > 1e-10 * solution.objective

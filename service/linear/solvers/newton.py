@@ -8,11 +8,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from service.linear.certificate import damping, gap_bound
+from service.linear.certificate import gap_bound
 from service.linear.factor import factorise
 from service.linear.objective import Objective, Vector
 from service.linear.solver import Solution, Status
 from service.linear.solvers.kept_metric import Descent, Metric, descend, draw_sample
+from service.linear.solvers.steps import take_step
 
 # Unpenalised and still without a certificate after so many steps: on data with a finite optimum ten are usual.
 STEPS_WITHOUT_OPTIMUM = 50
@@ -29,8 +30,8 @@ PASSES_IN_METRIC = 25
 class Newton:
     """w ← w - t H⁻¹g with t = 1 or log(1 + u)/u, whichever decreases P more; global, quadratic at the end.
 
-    tol: the certified gap relative to the objective at which it stops.  max_iter: Newton steps.
-    Each step reads the rows once for value, gradient and Hessian and once for the step's change of the logits.
+    tol: the certified gap relative to the objective at which it stops.  max_iter: Newton steps, and
+    passes in a kept metric, together.  Each step reads the rows once for value, gradient and Hessian and once for the step's change of the logits.
     Where the Hessian is dear, the start comes from a sample of the rows, and passes in the metric of its Hessian take
     the place of most steps: see ``kept_metric``.
     """
@@ -46,20 +47,24 @@ class Newton:
         if n_rows * float(n_params) ** 2 < CHEAP_HESSIAN or n_rows < 4 * n_params:
             return self.steps(objective, start)
         descent = self._in_kept_metric(objective, start)
-        if not descent.gap <= self.tol * descent.value:
-            # Separated, collinear or otherwise hard: the steps that need no luck.
-            return self.steps(objective, start)
+        is_optimal = descent.gap <= self.tol * descent.value
+        if not is_optimal and descent.passes < self.max_iter:
+            # Separated, collinear or otherwise hard: the steps that need no luck, with what is left of the budget.
+            solution = replace(self, max_iter=self.max_iter - descent.passes).steps(objective, start)
+            return replace(solution, passes=solution.passes + descent.passes)
         curve = np.array(descent.curve) / objective.rows.total_weight
-        return Solution(descent.w, Status.OPTIMAL, descent.value, descent.gap, len(curve), descent.passes, curve)
+        status = Status.OPTIMAL if is_optimal else Status.BUDGET_SPENT
+        return Solution(descent.w, status, descent.value, descent.gap, len(curve), descent.passes, curve)
 
     def _in_kept_metric(self, objective: Objective, start: Vector) -> Descent:
         """Passes in the metric of a sample, and if they do not end, in that of all rows where they came to."""
         w, metric = _sampled_metric(objective, start)
-        first = descend(objective, w, metric, tol=self.tol, max_passes=PASSES_IN_METRIC)
-        if first.gap <= self.tol * first.value or objective.separates(first.w):
+        first = descend(objective, w, metric, tol=self.tol, max_passes=min(PASSES_IN_METRIC, self.max_iter))
+        left = min(PASSES_IN_METRIC, self.max_iter - first.passes)
+        if first.gap <= self.tol * first.value or left < 1 or objective.separates(first.w):
             return first
         metric = Metric.at(objective, first.w, largest_factor=1.0)
-        then = descend(objective, first.w, metric, tol=self.tol, max_passes=PASSES_IN_METRIC)
+        then = descend(objective, first.w, metric, tol=self.tol, max_passes=left)
         return replace(then, curve=[*first.curve, *then.curve[1:]], passes=first.passes + then.passes)
 
     def steps(self, objective: Objective, start: Vector) -> Solution:
@@ -78,7 +83,7 @@ class Newton:
             status = self._status(objective, w, gap / value if value > 0 else gap, n_iter)
             if status is not None:
                 break
-            w, change = self._advance(objective, w, step)
+            w, change = take_step(objective, w, step)
             passes += 1
             if change > 0.5:
                 # Steps that go on moving logits point to where P falls for ever; later ones may be rounding.
@@ -104,19 +109,6 @@ class Newton:
         if unpenalised and (n_iter >= STEPS_WITHOUT_OPTIMUM or objective.separates(w)):
             return Status.NO_FINITE_OPTIMUM
         return None if n_iter < self.max_iter else Status.BUDGET_SPENT
-
-    def _advance(self, objective: Objective, w: Vector, step: Vector) -> tuple[Vector, float]:
-        """The next w, and the largest change of a logit by the full step."""
-        raw_step = objective.raw_prediction(step)
-        u = objective.largest_change(raw_step)
-        # Close to the optimum P changes less than its rounding, and the full step is safe by theory, not by value.
-        if u < 1e-3:
-            return w + step, u
-        raw = objective.raw_prediction(w)
-        lengths = (1.0, damping(u))
-        values = [objective.value_at(raw + t * raw_step, w + t * step) for t in lengths]
-        best = lengths[int(np.argmin(values))]
-        return w + best * step, u
 
 
 def _sampled_metric(objective: Objective, start: Vector) -> tuple[Vector, Metric]:

@@ -10,9 +10,10 @@ from typing import ClassVar
 import numpy as np
 
 from service.errors import InvalidParameter
-from service.linear.certificate import damping, ridge_gap_bound
+from service.linear.certificate import ridge_gap_bound
 from service.linear.objective import Objective, Vector
 from service.linear.solver import Solution, Status
+from service.linear.solvers.steps import take_step
 
 # A step is solved for to this share of its gradient, or better, the closer the optimum is.
 LARGEST_FORCING = 0.1
@@ -48,7 +49,7 @@ class NewtonCG:
                 break
             product, diagonal = objective.hessian_product(w)
             step, n_products = solve(product, diagonal, -gradient)
-            w = _advance(objective, w, objective.centred(step))
+            w, _ = take_step(objective, w, objective.centred(step))
             passes += 2 * n_products + 2
             n_iter += 1
             value, gradient = objective.value_and_gradient(w)
@@ -84,13 +85,3 @@ def solve(product: Callable[[Vector], Vector], diagonal: Vector, b: Vector) -> t
             break
         direction = z + rho / before * direction
     return x, n_products
-
-
-def _advance(objective: Objective, w: Vector, step: Vector) -> Vector:
-    raw, raw_step = objective.raw_prediction(w), objective.raw_prediction(step)
-    u = objective.largest_change(raw_step)
-    if u < 1e-3:
-        return w + step
-    lengths = (1.0, damping(u))
-    values = [objective.value_at(raw + t * raw_step, w + t * step) for t in lengths]
-    return np.asarray(w + lengths[int(np.argmin(values))] * step, dtype=np.float64)
