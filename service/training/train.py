@@ -308,7 +308,8 @@ def warnings_of(
     said = {
         "separation": certificate.separation in {"quasi", "complete"},
         "constant-column": left_out or bool(is_constant.any()),
-        "collinear": certificate.rank < min(expected_rank(design, options) - idle, len(matrix)),
+        "collinear": certificate.rank is not None
+        and certificate.rank < min(expected_rank(design, options) - idle, len(matrix)),
         "not-converged": certificate.status != Status.OPTIMAL.value,
     }
     return tuple(name for name, holds in said.items() if holds)
