@@ -7,14 +7,21 @@ from collections import Counter
 import numpy as np
 
 from service.errors import EmptyInput, InvalidInput, MissingValue, NonFinite, quoted
-from service.tabular.schema import CategoricalFeature, Feature, MissingPolicy, NumericFeature, Schema
+from service.tabular.schema import (
+    QUANTILE_LEVELS,
+    CategoricalFeature,
+    Feature,
+    MissingPolicy,
+    NumericFeature,
+    Schema,
+)
 from service.tabular.table import Column, NumericColumn, Table, TextColumn, is_numeric, missing_cells
 
 MAX_CATEGORIES = 1_000
 
 
 def infer_schema(table: Table, *, missing: MissingPolicy = "reject", missing_values: tuple[str, ...] = ()) -> Schema:
-    """The schema of the features in ``table``: means, ranges, categories and shares of the cells that are present.
+    """The schema of the features in ``table``: means, quantiles, categories and shares of the cells that are present.
 
     missing_values: the words that stood for a missing cell in the training file.
     Raises EmptyInput without rows or columns; MissingValue under ``reject``; NonFinite; InvalidInput for a column
@@ -52,14 +59,23 @@ def _feature(name: str, present: Column) -> Feature:
 def _numeric_feature(name: str, numbers: NumericColumn) -> NumericFeature:
     if np.isinf(numbers).any():
         raise NonFinite(f"column {quoted(name)} holds an infinite number")
-    minimum, maximum = float(numbers.min()), float(numbers.max())
+    quantiles = _quantiles(numbers)
+    minimum, maximum = quantiles[0], quantiles[-1]
     return NumericFeature(
         # Rounding may put the mean of equal numbers beside them.
         name=name,
         mean=min(max(_mean(numbers), minimum), maximum),
         minimum=minimum,
         maximum=maximum,
+        quantiles=quantiles,
     )
+
+
+def _quantiles(numbers: NumericColumn) -> tuple[float, ...]:
+    """The values at ``QUANTILE_LEVELS``, by ranks."""
+    # In whole numbers: np.quantile takes 55 % of 100 rows for 55.00000000000001, and so for the 56th.
+    ranks = [max(-(-level * len(numbers) // 100), 1) for level in QUANTILE_LEVELS]
+    return tuple(np.sort(numbers)[np.array(ranks) - 1].tolist())
 
 
 def _mean(numbers: NumericColumn) -> float:
@@ -77,5 +93,7 @@ def _categorical_feature(name: str, texts: TextColumn) -> CategoricalFeature:
         )
     categories = tuple(sorted(counts))
     return CategoricalFeature(
-        name=name, categories=categories, frequencies=tuple(counts[category] / len(texts) for category in categories)
+        name=name,
+        categories=categories,
+        frequencies=tuple(counts[category] / len(texts) for category in categories),
     )

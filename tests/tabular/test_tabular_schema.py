@@ -151,6 +151,8 @@ def test_hints_name_the_nearest_and_the_known() -> None:
         ({"kind": "categorical", "name": "c", "categories": ["a", "a"], "frequencies": [0.5, 0.5]},),
         ({"kind": "categorical", "name": "c", "categories": [], "frequencies": []},),
         ({"kind": "numeric", "name": "c", "mean": math.nan, "minimum": 0, "maximum": 1},),
+        ({"kind": "numeric", "name": "c", "mean": 0.5, "minimum": 0, "maximum": 1, "quantiles": [0, 1]},),
+        ({"kind": "numeric", "name": "c", "mean": 0.5, "minimum": 0, "maximum": 1, "quantiles": range(23, 0, -1)},),
     ],
 )
 def test_stored_schema_is_checked(features: object) -> None:
@@ -165,13 +167,13 @@ def test_schema_survives_json() -> None:
 
 
 def test_inference_describes_the_cells_that_are_present() -> None:
-    """Means, ranges, sorted categories and shares leave missing cells out."""
+    """Means, ranges, quantiles, sorted categories and shares leave missing cells out."""
     schema = infer_schema(
         table(age=[1.0, np.nan, 4.0], sex=text("m", "f", "m")), missing="impute", missing_values=("NA",)
     )
 
     assert schema.features == (
-        NumericFeature(name="age", mean=2.5, minimum=1.0, maximum=4.0),
+        NumericFeature(name="age", mean=2.5, minimum=1.0, maximum=4.0, quantiles=(1.0,) * 12 + (4.0,) * 11),
         CategoricalFeature(name="sex", categories=("f", "m"), frequencies=(1 / 3, 2 / 3)),
     )
     assert (schema.missing, schema.missing_values) == ("impute", ("NA",))
