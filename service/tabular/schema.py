@@ -25,6 +25,8 @@ class NumericFeature(BaseModel):
 
     All are of the cells that are present.  quantiles: at ``QUANTILE_LEVELS``, each the least value with at least that
     share of the values at or below it (NumPy's ``inverted_cdf``); () in versions stored before they were kept.
+    missing_share, has_indicator: the share of the training rows without a value, and whether ``Design`` has a column
+    for it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -35,6 +37,8 @@ class NumericFeature(BaseModel):
     minimum: float
     maximum: float
     quantiles: tuple[float, ...] = ()
+    missing_share: float = Field(default=0.0, ge=0, lt=1)
+    has_indicator: bool = False
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -49,6 +53,7 @@ class CategoricalFeature(BaseModel):
     """A text column: its categories in sorted order and the share of each among the training rows that have one.
 
     The most frequent category (the first of them, on a tie) imputes missing cells.
+    missing_share, has_indicator: as of ``NumericFeature``.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -57,6 +62,8 @@ class CategoricalFeature(BaseModel):
     name: str
     categories: tuple[str, ...] = Field(min_length=1)
     frequencies: tuple[float, ...]
+    missing_share: float = Field(default=0.0, ge=0, lt=1)
+    has_indicator: bool = False
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -21,8 +21,9 @@ MAX_CATEGORIES = 1_000
 
 
 def infer_schema(table: Table, *, missing: MissingPolicy = "reject", missing_values: tuple[str, ...] = ()) -> Schema:
-    """The schema of the features in ``table``: means, quantiles, categories and shares of the cells that are present.
+    """The schema of the features in ``table``: what the present cells are like, and the share of the missing ones.
 
+    A feature with missing cells has an indicator; of another it would be constant.
     missing_values: the words that stood for a missing cell in the training file.
     Raises EmptyInput without rows or columns; MissingValue under ``reject``; NonFinite; InvalidInput for a column
     without any value or a text column of more than 1 000 categories.
@@ -30,7 +31,8 @@ def infer_schema(table: Table, *, missing: MissingPolicy = "reject", missing_val
     if not table.n_rows or not table.names:
         raise EmptyInput("expected at least one row and one feature column")
     features = tuple(
-        _feature(name, _present(name, column, index, missing)) for index, (name, column) in enumerate(table)
+        _feature(name, _present(name, column, index, missing), table.n_rows)
+        for index, (name, column) in enumerate(table)
     )
     return Schema(features=features, missing=missing, missing_values=missing_values)
 
@@ -50,13 +52,14 @@ def _present(name: str, column: Column, index: int, missing: MissingPolicy) -> C
     return column[~is_missing]
 
 
-def _feature(name: str, present: Column) -> Feature:
+def _feature(name: str, present: Column, n_rows: int) -> Feature:
+    missing_share = (n_rows - len(present)) / n_rows
     if is_numeric(present):
-        return _numeric_feature(name, present.astype(np.float64, copy=False))
-    return _categorical_feature(name, present.astype(np.object_, copy=False))
+        return _numeric_feature(name, present.astype(np.float64, copy=False), missing_share)
+    return _categorical_feature(name, present.astype(np.object_, copy=False), missing_share)
 
 
-def _numeric_feature(name: str, numbers: NumericColumn) -> NumericFeature:
+def _numeric_feature(name: str, numbers: NumericColumn, missing_share: float) -> NumericFeature:
     if np.isinf(numbers).any():
         raise NonFinite(f"column {quoted(name)} holds an infinite number")
     quantiles = _quantiles(numbers)
@@ -68,6 +71,8 @@ def _numeric_feature(name: str, numbers: NumericColumn) -> NumericFeature:
         minimum=minimum,
         maximum=maximum,
         quantiles=quantiles,
+        missing_share=missing_share,
+        has_indicator=missing_share > 0,
     )
 
 
@@ -85,7 +90,7 @@ def _mean(numbers: NumericColumn) -> float:
     return mean if np.isfinite(mean) else float(np.sum(numbers / len(numbers)))
 
 
-def _categorical_feature(name: str, texts: TextColumn) -> CategoricalFeature:
+def _categorical_feature(name: str, texts: TextColumn, missing_share: float) -> CategoricalFeature:
     counts = Counter(texts.tolist())
     if len(counts) > MAX_CATEGORIES:
         raise InvalidInput(
@@ -96,4 +101,6 @@ def _categorical_feature(name: str, texts: TextColumn) -> CategoricalFeature:
         name=name,
         categories=categories,
         frequencies=tuple(counts[category] / len(texts) for category in categories),
+        missing_share=missing_share,
+        has_indicator=missing_share > 0,
     )

@@ -151,6 +151,7 @@ def test_hints_name_the_nearest_and_the_known() -> None:
         ({"kind": "categorical", "name": "c", "categories": ["a", "a"], "frequencies": [0.5, 0.5]},),
         ({"kind": "categorical", "name": "c", "categories": [], "frequencies": []},),
         ({"kind": "numeric", "name": "c", "mean": math.nan, "minimum": 0, "maximum": 1},),
+        ({"kind": "numeric", "name": "c", "mean": 0.5, "minimum": 0, "maximum": 1, "missing_share": 1.0},),
         ({"kind": "numeric", "name": "c", "mean": 0.5, "minimum": 0, "maximum": 1, "quantiles": [0, 1]},),
         ({"kind": "numeric", "name": "c", "mean": 0.5, "minimum": 0, "maximum": 1, "quantiles": range(23, 0, -1)},),
     ],
@@ -167,16 +168,34 @@ def test_schema_survives_json() -> None:
 
 
 def test_inference_describes_the_cells_that_are_present() -> None:
-    """Means, ranges, quantiles, sorted categories and shares leave missing cells out."""
+    """Means, ranges, quantiles, sorted categories and their shares leave missing cells out, and tell their share."""
     schema = infer_schema(
-        table(age=[1.0, np.nan, 4.0], sex=text("m", "f", "m")), missing="impute", missing_values=("NA",)
+        table(age=[1.0, np.nan, 4.0, np.nan], sex=text("m", "f", "m", None)), missing="impute", missing_values=("NA",)
     )
 
+    quantiles = (1.0,) * 12 + (4.0,) * 11
     assert schema.features == (
-        NumericFeature(name="age", mean=2.5, minimum=1.0, maximum=4.0, quantiles=(1.0,) * 12 + (4.0,) * 11),
-        CategoricalFeature(name="sex", categories=("f", "m"), frequencies=(1 / 3, 2 / 3)),
+        NumericFeature(
+            name="age",
+            mean=2.5,
+            minimum=1.0,
+            maximum=4.0,
+            quantiles=quantiles,
+            missing_share=0.5,
+            has_indicator=True,
+        ),
+        CategoricalFeature(
+            name="sex", categories=("f", "m"), frequencies=(1 / 3, 2 / 3), missing_share=0.25, has_indicator=True
+        ),
     )
     assert (schema.missing, schema.missing_values) == ("impute", ("NA",))
+
+
+def test_features_without_missing_cells_have_no_indicator() -> None:
+    """Imputing alone adds nothing: only a feature with missing cells in training is indicated."""
+    schema = infer_schema(table(age=[1.0, 4.0], sex=text("m", "f")), missing="impute")
+
+    assert [(feature.missing_share, feature.has_indicator) for feature in schema.features] == [(0.0, False)] * 2
 
 
 @pytest.mark.parametrize("value", [0.1, 1.7e308, -1.7e308, 5e-324])

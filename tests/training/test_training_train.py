@@ -37,7 +37,8 @@ def test_penguins_with_missing_cells_and_text() -> None:
     run = trained_on("penguins", missing="impute")
 
     assert run.is_certified
-    assert run.draft.warnings == ("separation",)
+    # Two of the training penguins were not measured at all: four indicators are one and the same column.
+    assert run.draft.warnings == ("collinear",)
     assert run.draft.metrics.held_out is not None
     assert run.draft.metrics.held_out.accuracy > 0.95
     assert run.model.schema.missing_values == ("NA",)
