@@ -18,12 +18,15 @@ from service.tabular.schema import (
 from service.tabular.table import Column, NumericColumn, Table, TextColumn, is_numeric, missing_cells
 
 MAX_CATEGORIES = 1_000
+# Ten events a coefficient (P. Peduzzi et al., Journal of Clinical Epidemiology 49, 1996): from fewer rows an indicator
+# learns their labels, which leave-one-out pays for with a poor C for all columns.
+MIN_INDICATED_ROWS = 10
 
 
 def infer_schema(table: Table, *, missing: MissingPolicy = "reject", missing_values: tuple[str, ...] = ()) -> Schema:
     """The schema of the features in ``table``: what the present cells are like, and the share of the missing ones.
 
-    A feature with missing cells has an indicator; of another it would be constant.
+    A feature with at least ``MIN_INDICATED_ROWS`` missing cells has an indicator.
     missing_values: the words that stood for a missing cell in the training file.
     Raises EmptyInput without rows or columns; MissingValue under ``reject``; NonFinite; InvalidInput for a column
     without any value or a text column of more than 1 000 categories.
@@ -53,13 +56,13 @@ def _present(name: str, column: Column, index: int, missing: MissingPolicy) -> C
 
 
 def _feature(name: str, present: Column, n_rows: int) -> Feature:
-    missing_share = (n_rows - len(present)) / n_rows
+    n_missing = n_rows - len(present)
     if is_numeric(present):
-        return _numeric_feature(name, present.astype(np.float64, copy=False), missing_share)
-    return _categorical_feature(name, present.astype(np.object_, copy=False), missing_share)
+        return _numeric_feature(name, present.astype(np.float64, copy=False), n_missing)
+    return _categorical_feature(name, present.astype(np.object_, copy=False), n_missing)
 
 
-def _numeric_feature(name: str, numbers: NumericColumn, missing_share: float) -> NumericFeature:
+def _numeric_feature(name: str, numbers: NumericColumn, n_missing: int) -> NumericFeature:
     if np.isinf(numbers).any():
         raise NonFinite(f"column {quoted(name)} holds an infinite number")
     quantiles = _quantiles(numbers)
@@ -71,8 +74,8 @@ def _numeric_feature(name: str, numbers: NumericColumn, missing_share: float) ->
         minimum=minimum,
         maximum=maximum,
         quantiles=quantiles,
-        missing_share=missing_share,
-        has_indicator=missing_share > 0,
+        missing_share=n_missing / (n_missing + len(numbers)),
+        has_indicator=n_missing >= MIN_INDICATED_ROWS,
     )
 
 
@@ -90,7 +93,7 @@ def _mean(numbers: NumericColumn) -> float:
     return mean if np.isfinite(mean) else float(np.sum(numbers / len(numbers)))
 
 
-def _categorical_feature(name: str, texts: TextColumn, missing_share: float) -> CategoricalFeature:
+def _categorical_feature(name: str, texts: TextColumn, n_missing: int) -> CategoricalFeature:
     counts = Counter(texts.tolist())
     if len(counts) > MAX_CATEGORIES:
         raise InvalidInput(
@@ -101,6 +104,6 @@ def _categorical_feature(name: str, texts: TextColumn, missing_share: float) -> 
         name=name,
         categories=categories,
         frequencies=tuple(counts[category] / len(texts) for category in categories),
-        missing_share=missing_share,
-        has_indicator=missing_share > 0,
+        missing_share=n_missing / (n_missing + len(texts)),
+        has_indicator=n_missing >= MIN_INDICATED_ROWS,
     )

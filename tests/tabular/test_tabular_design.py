@@ -20,7 +20,8 @@ HOLES = Table(
     (np.array([1.0, np.nan, 8.0, 3.0]), np.array(["b", "a", None, "b"], dtype=np.object_), np.full(4, 0.5)),
     4,
 )
-IMPUTED = infer_schema(HOLES, missing="impute")
+# Ten rows of each kind, so that there are enough to be indicated.
+IMPUTED = infer_schema(HOLES.rows(np.tile(np.arange(4), 10)), missing="impute")
 
 
 def test_every_category_has_a_column() -> None:
@@ -92,7 +93,7 @@ def test_indicators_are_those_of_scikit_learn() -> None:
     """``SimpleImputer(add_indicator=True)`` has the same columns, the indicators at the end, also for new rows."""
     rng = np.random.default_rng(3)
     X, new = rng.normal(size=(2, 50, 4))
-    X[rng.random(X.shape) < [0.3, 0.0, 0.1, 0.0]] = np.nan
+    X[rng.random(X.shape) < [0.3, 0.0, 0.5, 0.0]] = np.nan
     new[rng.random(new.shape) < 0.3] = np.nan
     training, later = (Table(tuple("abcd"), tuple(matrix.T), 50) for matrix in (X, new))
     theirs = SimpleImputer(add_indicator=True).fit(X)

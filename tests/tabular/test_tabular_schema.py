@@ -169,9 +169,9 @@ def test_schema_survives_json() -> None:
 
 def test_inference_describes_the_cells_that_are_present() -> None:
     """Means, ranges, quantiles, sorted categories and their shares leave missing cells out, and tell their share."""
-    schema = infer_schema(
-        table(age=[1.0, np.nan, 4.0, np.nan], sex=text("m", "f", "m", None)), missing="impute", missing_values=("NA",)
-    )
+    rows = table(age=[1.0, np.nan, 4.0, np.nan], sex=text("m", "f", "m", None)).rows(np.tile(np.arange(4), 10))
+
+    schema = infer_schema(rows, missing="impute", missing_values=("NA",))
 
     quantiles = (1.0,) * 12 + (4.0,) * 11
     assert schema.features == (
@@ -191,11 +191,15 @@ def test_inference_describes_the_cells_that_are_present() -> None:
     assert (schema.missing, schema.missing_values) == ("impute", ("NA",))
 
 
-def test_features_without_missing_cells_have_no_indicator() -> None:
-    """Imputing alone adds nothing: only a feature with missing cells in training is indicated."""
-    schema = infer_schema(table(age=[1.0, 4.0], sex=text("m", "f")), missing="impute")
+@pytest.mark.parametrize(("n_missing", "has_indicator"), [(0, False), (1, False), (9, False), (10, True), (30, True)])
+def test_ten_missing_cells_make_an_indicator(n_missing: int, has_indicator: bool) -> None:  # noqa: FBT001 — a parameter of the test
+    """Of fewer the share is told, and the cells are imputed only: their rows are too few to learn from."""
+    cells, words = [1.0] * 10 + [np.nan] * n_missing, ["m"] * 10 + [None] * n_missing
 
-    assert [(feature.missing_share, feature.has_indicator) for feature in schema.features] == [(0.0, False)] * 2
+    schema = infer_schema(table(age=cells, sex=text(*words)), missing="impute")
+
+    assert [feature.has_indicator for feature in schema.features] == [has_indicator] * 2
+    assert [feature.missing_share for feature in schema.features] == [n_missing / (10 + n_missing)] * 2
 
 
 @pytest.mark.parametrize("value", [0.1, 1.7e308, -1.7e308, 5e-324])
