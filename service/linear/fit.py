@@ -27,6 +27,7 @@ MAX_NEWTON_PARAMS = 10_000
 # The rank of more columns costs as much as a fit that has a penalty.
 MOST_RANKED_COLUMNS = 1_000
 # Beyond, conjugate gradients are faster.
+MOST_ROWS_WITH_GRAM = 3_000
 MOST_PARAMS_WITH_HESSIAN = 3_000
 
 
@@ -122,7 +123,7 @@ def choose_solver(specification: Specification, n_rows: int, n_columns: int, n_c
 
 def _by_shape(n_rows: int, n_columns: int, n_params: int, *, penalised: bool) -> tuple[str, str]:
     """The solver for a shape, and why."""
-    if penalised and n_columns > n_rows:
+    if penalised and n_columns > n_rows and n_rows <= MOST_ROWS_WITH_GRAM:
         return RowSpace.name, f"{n_columns} columns, {n_rows} rows: their span is smaller"
     if penalised and n_params > MOST_PARAMS_WITH_HESSIAN:
         return NewtonCG.name, f"{n_params} parameters: products with the Hessian are cheaper than the Hessian"
@@ -132,9 +133,12 @@ def _by_shape(n_rows: int, n_columns: int, n_params: int, *, penalised: bool) ->
 def conditioning(columns: Columns, specification: Specification) -> Scaling:
     """Zero mean and unit spread for Newton's arithmetic; the penalty is adapted, so that the optimum is the same."""
     scaling = columns.conditioning()
+    if not specification.fit_intercept:
+        # Columns that cannot be centred are of unit size.
+        scaling = Scaling(np.zeros_like(scaling.centre), np.hypot(scaling.scale, scaling.centre))
     # Beyond this, λ / scale² and the columns themselves would leave the range of doubles.
     scale = np.clip(scaling.scale, 1e-140 * max(1.0, math.sqrt(1.0 / specification.C)), 1e140)
-    return Scaling(scaling.centre if specification.fit_intercept else np.zeros_like(scale), scale)
+    return Scaling(scaling.centre, scale)
 
 
 def _start(objective: Objective, scaling: Scaling, warm: Matrix | None) -> Vector:

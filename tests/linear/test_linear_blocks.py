@@ -10,8 +10,9 @@ import pytest
 from portable import OPTIMAL, bits, cases, every_solver, fit, parameters, two_or_three_classes
 from problems import drawn
 
-from service.linear import lanes, objective
+from service.linear import lanes
 from service.linear.checks import Labels, Matrix, Vector
+from service.linear.columns import dense
 from service.linear.solvers import GradientDescent, newton
 
 # Columns as they are, and columns so far from 0 that the fit brings them to scale first.
@@ -27,8 +28,8 @@ def weighted(n: int, p: int, K: int, shift: float = 0.0) -> tuple[Matrix, Labels
 
 def cut(monkeypatch: pytest.MonkeyPatch, numbers: int) -> None:
     """Blocks of so many numbers, and twice as many where a block is only read."""
-    monkeypatch.setattr(objective, "BLOCK_NUMBERS", numbers)
-    monkeypatch.setattr(objective, "PASS_NUMBERS", 2 * numbers)
+    monkeypatch.setattr(dense, "GRAM_NUMBERS", numbers)
+    monkeypatch.setattr(dense, "PASS_NUMBERS", 2 * numbers)
 
 
 @pytest.mark.parametrize("numbers", cases(HEIGHTS))
