@@ -17,7 +17,6 @@ from service.linear.inference import COVARIANCES, standard_errors
 from service.linear.lanes import one_blas_thread
 from service.linear.link import log_sigmoid, log_softmax, sigmoid, softmax
 from service.linear.objective import Index
-from service.linear.sandwich import require_one_logit
 from service.linear.solver import Status
 from service.linear.solvers import SOLVER_NAMES
 
@@ -36,7 +35,7 @@ class LogisticRegression:
     tol: the certified gap relative to the objective at which to stop.  max_iter: None for the solver's own default.
     learning_rate: of gradient descent on the mean loss; None for the safe step.  warm_start: start from the last fit.
     covariance: None, or what ``covariance_`` and ``standard_errors_`` rest on: "observed" (the curvature), or the robust
-    "hc0", "hc1" and, for two classes, "hc2", "hc3" (see ``sandwich``).
+    "hc0", "hc1", "hc2", "hc3" (see ``sandwich``).
 
     After ``fit``: ``coef_`` (1 or K, p), ``intercept_`` (1 or K,), ``classes_`` (K,), ``n_iter_`` (1,),
     ``n_features_in_``, ``feature_names_in_`` (from a data frame), ``loss_curve_`` (mean objective along the way),
@@ -86,8 +85,6 @@ class LogisticRegression:
             matrix, labels, weights = matrix[kept], labels[kept], weights[kept]
         classes, index = checks.classes_and_index(labels)
         checks.check_classes(classes)
-        if self.covariance is not None:
-            require_one_logit(self.covariance, 1 if len(classes) == 2 else len(classes))
         weights = checks.with_class_weight(weights, index, classes, self.class_weight)
         start = self._warm_parameters(matrix.shape[1], classes) if self.warm_start else None
         self._forget()

@@ -9,6 +9,8 @@ import numpy.typing as npt
 
 from service.linear.factor import factorise
 from service.linear.objective import Objective, Vector
+from service.linear.objective_binary import BinaryObjective
+from service.linear.objective_softmax import SoftmaxObjective
 from service.linear.sandwich import ROBUST, robust_covariance
 
 Matrix: TypeAlias = npt.NDArray[np.float64]
@@ -16,7 +18,7 @@ Matrix: TypeAlias = npt.NDArray[np.float64]
 COVARIANCES = ("observed", *ROBUST)
 
 
-def covariance_of(objective: Objective, w: Vector, kind: str) -> Matrix:
+def covariance_of(objective: BinaryObjective | SoftmaxObjective, w: Vector, kind: str) -> Matrix:
     """Covariance of the parameters at the optimum w, (n_params, n_params), by one of ``COVARIANCES``."""
     return observed_covariance(objective, w) if kind == "observed" else robust_covariance(objective, w, kind)
 
