@@ -166,7 +166,8 @@ def test_the_summary_tells_of_the_penalty_and_of_every_class() -> None:
     assert re.findall(r"^(x\d|\(intercept\)) ", text, re.MULTILINE) == ["x0", "x1"] * 3
     assert "[0.05" in text
     assert "likelihood-ratio" not in text
-    assert "their bias is not in the standard errors" in text
+    assert "their bias, estimated at the shrunken ones and so rather too small, is not in the standard errors" in text
+    assert re.search(r"0\.95\] +bias\nx0 .* -?[\d.]+\nx1 ", text)
     with pytest.raises(InvalidParameter, match="covariance must be given to fit"):
         LogisticRegression().fit(X, y).summary()
 
