@@ -13,8 +13,12 @@ from service.linear.intervals import Matrix, Vector, normal_quantile
 from service.linear.likelihood import Likelihood
 
 INTERCEPT = "(intercept)"
+OF_SEVERAL_LOGITS = (
+    "The coefficients of a column sum to 0 over the classes: each is against the average of all classes, and those of one "
+    "class less those of another are the log-odds between the two."
+)
 UNDER_A_PENALTY = (
-    "Under a penalty the coefficients are shrunk; their bias, estimated at the shrunken ones and so rather too small, "
+    "Under a penalty the coefficients are shrunk; their bias, estimated at the shrunken ones and so on the small side, "
     "is not in the standard errors."
 )
 
@@ -93,9 +97,15 @@ def likelihood_lines(likelihood: Likelihood) -> list[str]:
     return lines
 
 
+def footnotes(n_logits: int, *, is_penalised: bool) -> list[str]:
+    """What a reader must know of the coefficients below their tables, an empty line before each note."""
+    notes = [OF_SEVERAL_LOGITS] * (n_logits > 1) + [UNDER_A_PENALTY] * is_penalised
+    return [line for note in notes for line in ("", note)]
+
+
 def summary_text(
     labels: Iterable[object],
-    tables: Iterable[CoefficientTable],
+    tables: Sequence[CoefficientTable],
     *,
     likelihood: Likelihood,
     certificate: Certificate,
@@ -112,8 +122,7 @@ def summary_text(
     ]
     for label, table in zip(labels, tables, strict=True):
         lines += ["", f"class {label}", *table.lines()]
-    if not likelihood.is_maximised:
-        lines += ["", UNDER_A_PENALTY]
+    lines += footnotes(len(tables), is_penalised=not likelihood.is_maximised)
     return "\n".join(lines) + "\n"
 
 

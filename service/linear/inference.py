@@ -45,7 +45,7 @@ def shrinkage_bias(objective: Objective, w: Vector) -> Vector:
 
         -(H + Λ)⁻¹ Λ w
 
-    0 without a penalty.  It is λ ∂w/∂λ, taken at the shrunken w in place of the unknown truth, and so rather too small.
+    0 without a penalty.  It is λ ∂w/∂λ, taken at the shrunken w in place of the unknown truth, and so on the small side.
     Source: see ``observed_covariance``.
     """
     penalty = objective.l2_params

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from service.errors import ServiceError
-from service.linear.coefficient_table import INTERCEPT, UNDER_A_PENALTY, coefficient_table, likelihood_lines
+from service.linear.coefficient_table import INTERCEPT, coefficient_table, footnotes, likelihood_lines
 from service.linear.likelihood import Likelihood, null_log_likelihood
 from service.model import Model
 from service.serving.control_plane import TrainingOutcome
@@ -128,10 +128,10 @@ def summary(stored: StoredModel) -> str:
         known = (None if part is None else part[k] for part in (model.standard_errors, model.shrinkage_bias))
         table = coefficient_table(names, np.append(model.coef[k], model.intercept[k]), *known)
         lines += ["", f"class {label}", *table.lines()]
-    if model.standard_errors is None:
+    has_errors = model.standard_errors is not None
+    lines += footnotes(len(model.coef), is_penalised=has_errors and manifest.training.penalty != "none")
+    if not has_errors:
         lines += ["", "Standard errors are not known: the fit is not certified, or too large for its covariance."]
-    elif manifest.training.penalty != "none":
-        lines += ["", UNDER_A_PENALTY]
     return "\n".join(lines) + "\n"
 
 
