@@ -12,7 +12,7 @@ from service.linear import checks
 from service.linear.certificate import Certificate, Separation, design_rank
 from service.linear.checks import Matrix, Vector
 from service.linear.columns import Columns
-from service.linear.inference import covariance_of
+from service.linear.inference import covariance_of, shrinkage_bias
 from service.linear.likelihood import Likelihood, likelihood_of
 from service.linear.objective import Index, Objective, Rows
 from service.linear.objective_binary import BinaryObjective
@@ -51,12 +51,16 @@ class Specification:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """coef (k, p) and intercept (k,) of the raw columns, k = 1 for two classes; covariance (k q, k q) or None."""
+    """coef (k, p) and intercept (k,) of the raw columns, k = 1 for two classes.
+
+    covariance: (k q, k q) of q parameters a logit, or None; shrinkage_bias: (k, q) with it.
+    """
 
     coef: Matrix
     intercept: Vector
     certificate: Certificate
     covariance: Matrix | None
+    shrinkage_bias: Matrix | None
     likelihood: Likelihood
     n_iter: int
     loss_curve: Vector
@@ -87,13 +91,14 @@ def fit_rows(
         raise no_finite_optimum(separation, witness)
     certificate = certify(objective, solution, separation, witness, solver, reason)
     coef, intercept = raw_parameters(rows, solution.w, scaling)
-    covariance = None
+    covariance = bias = None
     if specification.covariance is not None:
         covariance = scaling.covariance_to_raw(
             covariance_of(objective, solution.w, specification.covariance), has_intercept=specification.fit_intercept
         )
+        bias = np.column_stack(raw_parameters(rows, shrinkage_bias(objective, solution.w), scaling))[:, : rows.width]
     likelihood = likelihood_of(objective, solution.w, solution.objective, certificate.rank)
-    return Fit(coef, intercept, certificate, covariance, likelihood, solution.n_iter, solution.loss_curve)
+    return Fit(coef, intercept, certificate, covariance, bias, likelihood, solution.n_iter, solution.loss_curve)
 
 
 def objective_of(rows: Rows, index: Index, n_classes: int) -> BinaryObjective | SoftmaxObjective:
