@@ -101,6 +101,14 @@ def bound_from_decrement(newton_decrement: float, leverage: float) -> float:
     return (u + (1.0 - u) * math.log1p(-u)) / leverage**2
 
 
+def least_ridge_gap(objective: Objective, gradient: Vector) -> float:
+    """What bound (A) comes to at least, Σ g_j² / (2 λ_j) over the columns, from the gradient alone; inf as it is."""
+    if not (objective.rows.l2 > 0).all():
+        return math.inf
+    penalised = objective.l2_params > 0
+    return float(np.sum(gradient[penalised] ** 2 / (2.0 * objective.l2_params[penalised])))
+
+
 def ridge_gap_bound(objective: Objective, w: Vector) -> float:
     """Bound (A) on P(w) - P*; inf where a column is not penalised.
 

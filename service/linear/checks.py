@@ -24,7 +24,7 @@ from service.errors import (
 )
 from service.linear.columns import CodedColumns, Columns, ColumnsOnDemand, DenseColumns, SparseColumns
 from service.linear.interop import warn_column_vector
-from service.linear.lanes import in_lanes, parts_of
+from service.linear.lanes import parts_of
 
 Matrix: TypeAlias = npt.NDArray[np.float64]
 Vector: TypeAlias = npt.NDArray[np.float64]
@@ -52,10 +52,11 @@ def as_matrix(X: Any) -> Matrix:
 
 
 def as_columns(X: Any) -> Columns:
-    """X as columns (n, p), n ≥ 1, p ≥ 1, all finite: see ``service.linear.columns`` for the forms.
+    """X as columns (n, p), n ≥ 1, p ≥ 1: see ``service.linear.columns`` for the forms.
 
     A C-ordered float64 array is taken as it is, float32 and other orders stay so in memory, a memory-mapped file stays
-    on disk, SciPy's sparse matrices stay sparse, and ``Columns`` are themselves.  Raises what ``as_matrix`` raises.
+    on disk, SciPy's sparse matrices stay sparse, and ``Columns`` are themselves.  Raises what ``as_matrix`` raises, but looks at no cell: see
+    ``check_columns_finite``.
     """
     if isinstance(X, (DenseColumns, SparseColumns, CodedColumns, ColumnsOnDemand)):
         columns: Columns = X
@@ -68,8 +69,7 @@ def as_columns(X: Any) -> Columns:
         if _is_on_disk(array) or (array.dtype.kind == "f" and array.size > MOST_COPIED and not is_plain):
             columns = ColumnsOnDemand.of_array(array)
         else:
-            columns = DenseColumns(np.ascontiguousarray(_as_doubles(array)))
-    check_columns_finite(columns)
+            columns = DenseColumns(np.require(_as_doubles(array), requirements=["C", "A"]))
     return columns
 
 
@@ -132,26 +132,21 @@ def check_shape(n_rows: int, n_columns: int) -> None:
 
 def check_columns_finite(columns: Columns) -> None:
     """Raise NonFinite naming row and column of the first cell that is not a finite number."""
-    zeros = np.zeros(columns.shape[1])
-
-    def first_bad(lane: slice) -> slice | None:
-        for part in parts_of(lane, columns.pass_height):
-            with np.errstate(invalid="ignore"):
-                # 0 · x is 0, unless x is NaN or infinite; a sum of the cells themselves could overflow.
-                is_finite = np.isfinite(columns.block(part).product(zeros)).all()
-            if not is_finite:
-                return part
-        return None
-
-    bad = [part for part in in_lanes(columns.shape[0], columns.row_numbers, first_bad) if part is not None]
-    if not bad:
+    if columns.moments.are_finite:
         return
-    cells = columns.block(bad[0]).dense()
-    row, column = np.argwhere(~np.isfinite(cells))[0]
-    word = "NaN" if np.isnan(cells[row, column]) else "infinity"
-    raise NonFinite(
-        f"Input X contains {word} (first at row {bad[0].start + row}, column {column}); impute or remove it first"
-    )
+    for part in parts_of(slice(0, columns.shape[0]), columns.pass_height):
+        cells = columns.block(part)
+        # 0 · x is 0, unless x is NaN or infinite; a sum of the cells themselves could overflow.
+        with np.errstate(invalid="ignore"):
+            rows = np.flatnonzero(np.isnan(cells.product(np.zeros(columns.shape[1]))))
+        if not len(rows):
+            continue
+        first = cells.block(slice(int(rows[0]), int(rows[0]) + 1)).dense()[0]
+        column = int(np.argmin(np.isfinite(first)))
+        word = "NaN" if np.isnan(first[column]) else "infinity"
+        raise NonFinite(
+            f"Input X contains {word} (first at row {part.start + rows[0]}, column {column}); impute or remove it first"
+        )
 
 
 def check_range(columns: Columns) -> None:

@@ -78,6 +78,7 @@ class LogisticRegression:
         self._check_parameters()
         names = checks.feature_names(X)
         columns = checks.as_columns(X)
+        checks.check_columns_finite(columns)
         n_rows, n_columns = columns.shape
         labels, weights = checks.as_labels(y, n_rows), checks.as_weights(sample_weight, n_rows)
         # A row of weight 0 is a row that is not there, its label included.
@@ -145,6 +146,7 @@ class LogisticRegression:
         with np.errstate(over="ignore", invalid="ignore"):
             logits = np.concatenate(in_lanes(columns.shape[0], columns.row_numbers, part)) + self.intercept_
         if not np.isfinite(logits).all():
+            checks.check_columns_finite(columns)
             raise NumericOverflow("X holds numbers too large for these coefficients; rescale its columns")
         return logits.ravel() if len(self.classes_) == 2 else np.asarray(logits, dtype=np.float64)
 

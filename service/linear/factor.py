@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
@@ -13,6 +14,7 @@ Matrix: TypeAlias = npt.NDArray[np.float64]
 Vector: TypeAlias = npt.NDArray[np.float64]
 
 SMALL_TRIANGLE = 48
+LARGEST_ERROR = 0.5
 EPS = float(np.finfo(np.float64).eps)
 
 
@@ -21,11 +23,13 @@ class Factor:
     """F with F Fᵀ = H⁺, shape (n_params, rank), and how far rounding may have moved it.
 
     condition: condition number of the correlation-scaled Hessian on the directions that were kept (an estimate from
-    the Cholesky diagonal on the fast path).
+    the Cholesky diagonal on the fast path).  error: η with (1 - η) H ⪯ the matrix that H stands for;
+    1 or more proves nothing of that matrix.
     """
 
     F: Matrix
     condition: float
+    error: float = 0.0
 
     @property
     def rank(self) -> int:
@@ -43,16 +47,24 @@ class Factor:
 
     @property
     def slack(self) -> float:
-        """A factor ≥ 1 that covers the rounding of gᵀH⁺g and xᵀH⁺x: 1 + 32 n eps condition (Higham, ch. 10)."""
-        return 1.0 + 32.0 * len(self.F) * EPS * self.condition
+        """A factor ≥ 1 that covers the rounding of gᵀH⁺g and xᵀH⁺x: 1 + 32 n eps condition (Higham, ch. 10).
+
+        inf where ``error`` leaves them unbounded.
+        """
+        if self.error >= LARGEST_ERROR:
+            return math.inf
+        return (1.0 + 32.0 * len(self.F) * EPS * self.condition) / (1.0 - self.error)
 
 
-def factorise(hessian: Matrix) -> Factor:
+def factorise(hessian: Matrix, *, element_error: float = 0.0) -> Factor:
     """The factor of H⁺ for a symmetric positive semi-definite H, (n, n), by way of its correlation C = D⁻¹ H D⁻¹.
 
     A Cholesky factor of C where it is far from singular; otherwise its eigenvectors, those with eigenvalues below
     n·eps of the largest left out: rounding hides whether there is any curvature along these directions.  Scaling first
     makes the rank independent of the units of the columns.
+
+    element_error: of an element of C, at most: H + E stands for H, where ‖E‖ ≤ n · element_error in the units of C, so
+    that η = n · element_error · ‖C⁻¹‖.  Where C is not regular enough for Cholesky, the factor has no columns.
     """
     diagonal = np.diag(hessian)
     # Divided by inf, a parameter without curvature drops out of every direction, to the bit.
@@ -60,13 +72,18 @@ def factorise(hessian: Matrix) -> Factor:
     correlation = hessian / unit[:, None] / unit
     try:
         L = np.linalg.cholesky(correlation)
+        is_regular = float(np.diag(L).min(initial=1.0)) >= 1e-5
     except np.linalg.LinAlgError:
-        return _by_eigenvectors(correlation, unit)
-    pivots = np.diag(L)
-    if pivots.min(initial=1.0) < 1e-5:
-        return _by_eigenvectors(correlation, unit)
+        is_regular = False
+    if not is_regular:
+        return Factor(np.zeros((len(unit), 0)), 1.0) if element_error else _by_eigenvectors(correlation, unit)
     inverse = inverse_of_lower(np.asarray(L, dtype=np.float64))
-    return Factor(inverse.T / unit[:, None], float(np.sum(inverse**2)))
+    condition, error = float(np.sum(inverse**2)), 0.0
+    if element_error:
+        size = np.abs(inverse)
+        largest = float(size.sum(axis=0).max() * size.sum(axis=1).max())
+        error = len(unit) * element_error * min(largest, condition)
+    return Factor(inverse.T / unit[:, None], condition, error)
 
 
 def inverse_of_lower(L: Matrix) -> Matrix:

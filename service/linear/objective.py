@@ -25,7 +25,7 @@ from typing import Protocol
 import numpy as np
 
 from service.linear.columns import Block, Columns, DenseColumns
-from service.linear.columns.columns import Index, Matrix, Vector
+from service.linear.columns.arrays import Index, Matrix, Vector
 from service.linear.columns.dense import gram_height
 from service.linear.lanes import MOST_LANES, in_lanes, parts_of
 
@@ -112,12 +112,14 @@ class Rows:
 
         return added(in_lanes(self.n_rows, self.row_numbers * columns[0].size, part)).ravel()
 
-    def gram(self, weights: Vector) -> Matrix:
-        """(X, 1)ᵀ diag(weights) (X, 1), (width, width), for weights (n,) ≥ 0."""
+    def gram(self, weights: Vector, *, single: bool = False) -> Matrix:
+        """(X, 1)ᵀ diag(weights) (X, 1), (width, width), for weights (n,) ≥ 0; single: see ``Block.gram``."""
 
         def part(lane: slice) -> Matrix:
             parts = parts_of(lane, self.X.gram_height)
-            return added(self.X.block(rows).gram(weights[rows], with_ones=self.fit_intercept) for rows in parts)
+            return added(
+                self.X.block(rows).gram(weights[rows], with_ones=self.fit_intercept, single=single) for rows in parts
+            )
 
         return added(in_lanes(self.n_rows, self.row_numbers, part, most=self.most_gram_lanes(self.width)))
 
@@ -133,15 +135,10 @@ class Rows:
         """The rows at ``index``, (m,) in ascending order, their weights times ``factor``, (m,)."""
         return replace(self, X=self.X.take(index), sample_weight=self.sample_weight[index] * factor)
 
-    @cached_property
+    @property
     def largest_norm(self) -> float:
         """The largest Euclidean norm of a row (x, 1); inf when its square overflows."""
-
-        def largest(lane: slice) -> float:
-            with np.errstate(over="ignore"):
-                return max((float(block.square_norms().max()) for _, block in self.parts(lane)), default=0.0)
-
-        return math.sqrt(max(in_lanes(self.n_rows, self.row_numbers, largest)) + int(self.fit_intercept))
+        return math.hypot(self.X.moments.largest_norm, float(self.fit_intercept))
 
     def dense_parts(self, lane: slice | None = None) -> Iterator[tuple[slice, Matrix]]:
         """(X, 1) of the blocks of a lane, or of all rows, copies, (m, width), and where they are."""
@@ -154,6 +151,14 @@ class Rows:
         copy = np.ones((len(numbers), self.width))
         copy[:, : self.n_columns] = numbers
         return copy
+
+    @cached_property
+    def single_rounding(self) -> float:
+        """A bound on the error of an element of ``gram(…, single=True)``, relative to the root of its two diagonal ones.
+
+        A sum over the rows of a block of products of numbers that were rounded a few times (Higham 3.1).
+        """
+        return (min(self.X.gram_height, gram_height(self.width), self.n_rows) + 16) * 2.0**-24
 
     @cached_property
     def summation_error(self) -> float:
@@ -206,8 +211,11 @@ class Objective(Protocol):
     def class_index(self) -> Index:
         """The class of each row as 0…K-1, (n,)."""
 
-    def value_gradient_hessian(self, w: Vector) -> tuple[float, Vector, Matrix]:
-        """P, ∇P and ∇²P in one pass.  Softmax: plus the gauge term, see ``SoftmaxObjective``."""
+    def value_gradient_hessian(self, w: Vector, *, single: bool = False) -> tuple[float, Vector, Matrix]:
+        """P, ∇P and ∇²P in one pass.  Softmax: plus the gauge term, see ``SoftmaxObjective``.
+
+        single: the Hessian's products may be rounded to single precision: see ``Rows.single_rounding``.
+        """
 
     def hessian_product(self, w: Vector) -> tuple[Callable[[Vector], Vector], Vector]:
         """A function v → ∇²P(w) v (softmax: without the gauge), two passes a call, and the diagonal of ∇²P(w)."""

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from service.linear.columns import Columns, DenseColumns
-from service.linear.columns.columns import Index, Matrix, Vector
+from service.linear.columns.arrays import Index, Matrix, Vector
 from service.linear.lanes import in_lanes
 from service.linear.link import log1pexp, sigmoid
 from service.linear.objective import Rows, added
@@ -86,14 +86,14 @@ class BinaryObjective:
     def class_index(self) -> Index:
         return self.y.astype(np.intp)
 
-    def value_gradient_hessian(self, w: Vector) -> tuple[float, Vector, Matrix]:
+    def value_gradient_hessian(self, w: Vector, *, single: bool = False) -> tuple[float, Vector, Matrix]:
         margin = self._signs * (self.rows.product(w) + self.offset)
         s, t = self.rows.sample_weight, np.exp(-np.abs(margin))
         share = t / (1.0 + t)
         # The residual p - y is -sign · σ(-margin): nothing cancels.
         residual = -self._signs * np.where(margin >= 0, share, 1.0 / (1.0 + t))
         value = float(s @ np.log1p(t) - s @ np.minimum(margin, 0.0)) + 0.5 * float((self.l2_params * w) @ w)
-        hessian = self.rows.gram(s * share / (1.0 + t))
+        hessian = self.rows.gram(s * share / (1.0 + t), single=single)
         hessian.flat[:: self.n_params + 1] += self.l2_params
         return value, self.rows.transposed_product(s * residual) + self.l2_params * w, hessian
 

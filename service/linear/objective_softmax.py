@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 
 from service.linear.columns import Block, Columns, DenseColumns
-from service.linear.columns.columns import Index, Matrix, Vector
+from service.linear.columns.arrays import Index, Matrix, Vector
 from service.linear.lanes import in_lanes
 from service.linear.link import log_sum_of_shifted, softmax
 from service.linear.objective import Rows, added
@@ -88,12 +89,12 @@ class SoftmaxObjective:
     def class_index(self) -> Index:
         return self.y
 
-    def value_gradient_hessian(self, w: Vector) -> tuple[float, Vector, Matrix]:
+    def value_gradient_hessian(self, w: Vector, *, single: bool = False) -> tuple[float, Vector, Matrix]:
         raw = self.raw_prediction(w)
         parts = in_lanes(
             self.rows.n_rows,
             self.n_params,
-            lambda lane: self._gradient_and_hessian(lane, raw),
+            lambda lane: self._gradient_and_hessian(lane, raw, np.float32 if single else np.float64),
             most=self.rows.most_gram_lanes(self.n_params),
         )
         gradient = added(gradient for gradient, _ in parts) + self.l2_params * w
@@ -102,7 +103,7 @@ class SoftmaxObjective:
         self._add_gauge(hessian)
         return self.value_at(raw, w), gradient, hessian
 
-    def _gradient_and_hessian(self, lane: slice, raw: Matrix) -> tuple[Vector, Matrix]:
+    def _gradient_and_hessian(self, lane: slice, raw: Matrix, dtype: npt.DTypeLike) -> tuple[Vector, Matrix]:
         """Over a lane: between two classes -Σ s pₖ pⱼ x xᵀ, all in one product; within one Σ s pₖ (1 - pₖ) x xᵀ, by itself,
         where nothing may cancel.
         """
@@ -113,7 +114,8 @@ class SoftmaxObjective:
         for part, rows in self.rows.dense_parts(lane):
             p, s = softmax(raw[part] + self._offset_of(part)), self.rows.sample_weight[part]
             gradient += (s[:, None] * residuals(p, self.y[part])).T @ rows
-            weighted = np.sqrt(s)[:, None] * rows
+            weighted = (np.sqrt(s)[:, None] * rows).astype(dtype, copy=False)
+            p = p.astype(dtype, copy=False)
             joint = (p[:, :, None] * weighted[:, None, :]).reshape(len(rows), -1)
             hessian -= joint.T @ joint
             for k in range(K):

@@ -61,18 +61,6 @@ class Scaling:
         # Centred by its rounded mean, a constant column would hold rounding, which an unpenalised fit takes for data.
         return cls(np.where(lowest == highest, first, mean * unit), scale)
 
-    @staticmethod
-    def is_idle(read: Read, shape: tuple[int, int]) -> bool:
-        """Whether the columns are fine as they are: spreads that are no extremes, and means within 100 of them.
-
-        Newton's steps do not depend on the units, and its arithmetic hardly does until then; a copy is spared.
-        """
-        with np.errstate(over="ignore", invalid="ignore"):
-            sums, squares = _over_rows(read, shape, lambda rows: (rows.sum(axis=0), np.einsum("ij,ij->j", rows, rows)))
-            mean, square = sums.sum(axis=0) / shape[0], squares.sum(axis=0) / shape[0]
-            variance = square - mean**2
-            return bool(((variance > 1e-4 * mean**2) & (variance > 1e-100) & (square < 1e100)).all())
-
     @classmethod
     def identity(cls, n_columns: int) -> Scaling:
         return cls(np.zeros(n_columns), np.ones(n_columns))

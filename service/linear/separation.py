@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 
 from service.linear.columns import Block, Columns
-from service.linear.columns.columns import Index, Matrix, Vector
+from service.linear.columns.arrays import Index, Matrix, Vector
 from service.linear.lanes import parts_of
 
 # Directions are looked for among fractions with denominators up to this: dummies, counts and their small combinations.

@@ -14,7 +14,7 @@ from service import LogisticRegression
 from service.errors import EmptyInput, NonFinite
 from service.linear import checks
 from service.linear.columns import Block, CodedColumns, Columns, ColumnsOnDemand, DenseColumns, SparseColumns
-from service.linear.columns.columns import Matrix
+from service.linear.columns.arrays import Matrix
 from service.linear.scaling import Scaling
 
 N_ROWS, LEVELS = 400, (3, 7)

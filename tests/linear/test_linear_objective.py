@@ -114,6 +114,7 @@ def test_blocks_add_up(K: int, monkeypatch: pytest.MonkeyPatch) -> None:
     leverage = problem.objective.largest_leverage(np.eye(problem.objective.n_params))
 
     monkeypatch.setattr(dense, "FEWEST_ROWS", 300)
+    monkeypatch.setattr(dense, "FEWEST_PASSED", 300)
     monkeypatch.setattr(dense, "GRAM_NUMBERS", 300)
     monkeypatch.setattr(dense, "PASS_NUMBERS", 300)
     blocked = problem.objective.value_gradient_hessian(w)

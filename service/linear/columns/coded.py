@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from service.linear.columns.columns import Block, Columns, Index, Matrix, Vector
+from service.linear.columns.arrays import Index, Matrix, Vector
+from service.linear.columns.columns import Block, Columns
 from service.linear.columns.dense import DenseColumns
+from service.linear.columns.moments import Moments, moments_of
 from service.linear.scaling import Scaling
 
 Codes: TypeAlias = npt.NDArray[np.int32]
@@ -82,6 +85,10 @@ class CodedColumns:
     def take(self, rows: Index) -> CodedColumns:
         return replace(self, numeric=self.numeric.take(rows), codes=np.ascontiguousarray(self.codes[:, rows]))
 
+    @cached_property
+    def moments(self) -> Moments:
+        return moments_of(self)
+
     def is_idle(self) -> bool:
         return not self.n_numeric or self.numeric.is_idle()
 
@@ -134,7 +141,7 @@ class CodedColumns:
         by_level = np.concatenate([*counts, np.zeros(0)]) * self.cell
         return np.append(self._numbers.transposed_product(values), by_level)
 
-    def gram(self, weights: Vector, *, with_ones: bool) -> Matrix:
+    def gram(self, weights: Vector, *, with_ones: bool, single: bool = False) -> Matrix:  # noqa: ARG002 — counts gain nothing by it
         q, n_columns = self.n_numeric, self.shape[1]
         gram = np.zeros((n_columns + int(with_ones),) * 2)
         numbers = self._numbers.dense()

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
-
+from service.linear.columns.arrays import Index, Matrix, Vector
+from service.linear.columns.moments import Moments
 from service.linear.scaling import Scaling
-
-Matrix: TypeAlias = npt.NDArray[np.float64]
-Vector: TypeAlias = npt.NDArray[np.float64]
-Index: TypeAlias = npt.NDArray[np.intp]
 
 
 class Columns(Protocol):
@@ -39,8 +34,12 @@ class Columns(Protocol):
     def take(self, rows: Index) -> Columns:
         """The rows at ``rows``, (m,) in ascending order, a copy."""
 
+    @property
+    def moments(self) -> Moments:
+        """Sums over the rows, computed once."""
+
     def is_idle(self) -> bool:
-        """Whether the columns are fit for arithmetic as they are: see ``Scaling.is_idle``."""
+        """Whether the columns are fit for arithmetic as they are: see ``Moments.are_idle``."""
 
     def conditioning(self) -> Scaling:
         """The scaling that makes them so, as far as it keeps their form."""
@@ -64,8 +63,11 @@ class Block(Columns, Protocol):
     def transposed_product(self, values: Matrix) -> Matrix:
         """Xᵀ v, (p,) for v (n,), or (K, p) for v (n, K)."""
 
-    def gram(self, weights: Vector, *, with_ones: bool) -> Matrix:
-        """(X, 1)ᵀ diag(weights) (X, 1), (p + 1, p + 1), for weights (n,) ≥ 0; without ones: Xᵀ diag(weights) X."""
+    def gram(self, weights: Vector, *, with_ones: bool, single: bool = False) -> Matrix:
+        """(X, 1)ᵀ diag(weights) (X, 1), (p + 1, p + 1), for weights (n,) ≥ 0; without ones: Xᵀ diag(weights) X.
+
+        single: the products may be rounded to single precision, where that is faster.
+        """
 
     def row_gram(self, column_weights: Vector) -> Matrix:
         """X diag(column_weights) Xᵀ, (n, n), for column_weights (p,) ≥ 0."""

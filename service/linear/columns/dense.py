@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import cast
 
 import numpy as np
 
-from service.linear.columns.columns import Index, Matrix, Vector
+from service.linear.columns.arrays import Index, Matrix, Vector
+from service.linear.columns.moments import Moments, moments_of
 from service.linear.lanes import in_lanes
 from service.linear.scaling import Scaling
 
@@ -15,14 +17,16 @@ GRAM_NUMBERS = 1 << 16  # 512 KiB of float64: a block and its copy stay in a 2 M
 PASS_NUMBERS = 1 << 17  # a block that is only read needs no copy; longer vectors spare calls
 # Below some hundred rows a product of matrices does not reach its speed, however wide they are.
 FEWEST_ROWS = 256
+# Wide rows are read in blocks that stay in the cache between the product and that with the transpose.
+FEWEST_PASSED = 8
 
 
 def gram_height(width: int) -> int:
-    """Rows of ``width`` numbers whose copies stay in the cache."""
-    return max(FEWEST_ROWS, GRAM_NUMBERS // max(width, 1))
+    """Rows of ``width`` numbers whose copies stay in the cache; as many as columns, where each sum is as large as that."""
+    return max(FEWEST_ROWS, GRAM_NUMBERS // max(width, 1), width)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DenseColumns:
     """array: (n, p), float64 and C-contiguous."""
 
@@ -38,7 +42,7 @@ class DenseColumns:
 
     @property
     def pass_height(self) -> int:
-        return max(FEWEST_ROWS, PASS_NUMBERS // (self.shape[1] + 1))
+        return max(FEWEST_PASSED, PASS_NUMBERS // (self.shape[1] + 1))
 
     @property
     def gram_height(self) -> int:
@@ -50,8 +54,12 @@ class DenseColumns:
     def take(self, rows: Index) -> DenseColumns:
         return DenseColumns(self.array[rows])
 
+    @cached_property
+    def moments(self) -> Moments:
+        return moments_of(self)
+
     def is_idle(self) -> bool:
-        return Scaling.is_idle(self.array.__getitem__, self.shape)
+        return self.moments.are_idle
 
     def conditioning(self) -> Scaling:
         return Scaling.standard(self.array)
@@ -72,18 +80,14 @@ class DenseColumns:
     def transposed_product(self, values: Matrix) -> Matrix:
         return np.asarray(values.T @ self.array, dtype=np.float64)
 
-    def gram(self, weights: Vector, *, with_ones: bool) -> Matrix:
-        scaled = self.augmented() if with_ones else self.array.copy()
-        scaled *= np.sqrt(weights)[:, None]
+    def gram(self, weights: Vector, *, with_ones: bool, single: bool = False) -> Matrix:
+        n_rows, n_columns = self.shape
+        root = np.sqrt(weights)
+        scaled = np.empty((n_rows, n_columns + int(with_ones)), dtype=np.float32 if single else np.float64)
+        np.multiply(self.array, root[:, None], out=scaled[:, :n_columns], casting="same_kind")
+        scaled[:, n_columns:] = root[:, None]
         # The same buffer on both sides: BLAS then does half the work (SYRK).
         return np.asarray(scaled.T @ scaled, dtype=np.float64)
-
-    def augmented(self) -> Matrix:
-        """(X, 1), a copy, (n, p + 1)."""
-        n_rows, n_columns = self.array.shape
-        rows = np.ones((n_rows, n_columns + 1))
-        rows[:, :n_columns] = self.array
-        return rows
 
     def row_gram(self, column_weights: Vector) -> Matrix:
         def part(columns: slice) -> Matrix:

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from service.linear.columns.columns import Index, Matrix, Vector
+from service.linear.columns.arrays import Index, Matrix, Vector
 from service.linear.columns.dense import DenseColumns
+from service.linear.columns.moments import Moments, moments_of
 from service.linear.lanes import in_lanes, parts_of
 from service.linear.scaling import Scaling
 
 Read: TypeAlias = Callable[[slice], npt.NDArray[np.float32 | np.float64]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ColumnsOnDemand:
     """read: gives the rows of a slice, (m, p), by several threads at once; shape: (n, p).
 
@@ -64,8 +66,12 @@ class ColumnsOnDemand:
                 ]
         return DenseColumns(taken)
 
+    @cached_property
+    def moments(self) -> Moments:
+        return moments_of(self)
+
     def is_idle(self) -> bool:
-        return Scaling.is_idle(self._dense, self.shape)
+        return self.moments.are_idle
 
     def conditioning(self) -> Scaling:
         return Scaling.of_blocks(self._dense, self.shape)

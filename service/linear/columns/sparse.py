@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from service.linear.columns.columns import Index, Matrix, Vector
+from service.linear.columns.arrays import Index, Matrix, Vector
 from service.linear.columns.dense import DenseColumns
+from service.linear.columns.moments import Moments, moments_of
 from service.linear.lanes import in_lanes
 from service.linear.scaling import Scaling
 
@@ -16,7 +18,7 @@ from service.linear.scaling import Scaling
 SMALLEST, LARGEST = 1e-50, 1e50
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SparseColumns:
     """csr: a SciPy matrix or array (n, p) in CSR, float64, its indices sorted and without duplicates."""
 
@@ -51,6 +53,10 @@ class SparseColumns:
     def take(self, rows: Index) -> SparseColumns:
         return SparseColumns(self.csr[rows])
 
+    @cached_property
+    def moments(self) -> Moments:
+        return moments_of(self)
+
     def is_idle(self) -> bool:
         size = self.largest_magnitudes()
         return bool(((size == 0) | ((size > SMALLEST) & (size < LARGEST))).all())
@@ -83,7 +89,7 @@ class SparseColumns:
     def transposed_product(self, values: Matrix) -> Matrix:
         return np.asarray((self.csr.T @ values).T, dtype=np.float64)
 
-    def gram(self, weights: Vector, *, with_ones: bool) -> Matrix:
+    def gram(self, weights: Vector, *, with_ones: bool, single: bool = False) -> Matrix:  # noqa: ARG002 — scattered sums gain nothing by it
         n_columns = self.csr.shape[1]
         gram = np.zeros((n_columns + int(with_ones),) * 2)
         per_cell = np.repeat(np.sqrt(weights), np.diff(self.csr.indptr))

@@ -15,13 +15,19 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from service.linear.certificate import bound_from_decrement
+from service.linear.certificate import bound_from_decrement, least_ridge_gap, ridge_gap_bound
 from service.linear.factor import Factor, factorise
 from service.linear.objective import Index, Matrix, Objective, Vector
+from service.linear.solvers.steps import take_step
 
 MEMORY = 10
 # Armijo's constant: the decrease asked for, as a share of the slope.
 SUFFICIENT = 1e-4
+STEPS_TO_A_START = 10
+# Multiplications for a Hessian above which halving their time matters.
+WORTH_SINGLE = 3e8
+# From so many parameters on, a Hessian is dearer than the passes that a proof without it costs.
+MANY_PARAMS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +44,8 @@ def draw_sample(class_index: Index, size: int, fewest: int, rng: np.random.Gener
     for label in np.flatnonzero(np.bincount(class_index)):
         rows = np.flatnonzero(class_index == label)
         wanted = min(len(rows), max(fewest, math.ceil(size * len(rows) / len(class_index))))
-        drawn.append(rng.choice(rows, wanted, replace=False) if wanted < len(rows) else rows)
+        # One of each stretch of len / wanted rows: nothing to sort, and no row twice.
+        drawn.append(rows[((np.arange(wanted) + rng.random(wanted)) * (len(rows) / wanted)).astype(np.intp)])
         factors.append(np.full(wanted, len(rows) / wanted))
     index, factor = np.concatenate(drawn), np.concatenate(factors)
     order = np.argsort(index)
@@ -59,8 +66,8 @@ class Metric:
 
     @classmethod
     def at(cls, sample: Objective, w: Vector, largest_factor: float) -> Metric:
-        _, _, hessian = sample.value_gradient_hessian(w)
-        return cls(sample, sample.raw_prediction(w), factorise(hessian), largest_factor)
+        _, _, factor = value_gradient_factor(sample, w)
+        return cls(sample, sample.raw_prediction(w), factor, largest_factor)
 
     def gap_bound(self, objective: Objective, w: Vector, gradient: Vector) -> float:
         """Bound (B) of ``certificate`` on P(w) - P*, with a lower bound of the Hessian in its place; inf if u is not < 1.
@@ -70,7 +77,7 @@ class Metric:
         by a factor e^-Δ at least.  So H_lo = e^-Δ / largest factor · (Hessian of the sample at the anchor), where the
         penalty only gains.  R ≤ largest row norm · ‖F‖; the rounding of the gradient is bounded by the same norm.
         """
-        if self.factor.rank < objective.n_params:
+        if self.factor.rank < objective.n_params or math.isinf(self.factor.slack):
             return math.inf
         moved = self.sample.largest_change(self.sample.raw_prediction(w) - self.anchor)
         looser = math.sqrt(self.largest_factor * math.exp(min(moved, 700.0)))
@@ -83,6 +90,35 @@ class Metric:
         # A pair of classes differs by two rows: (e_k - e_j) ⊗ x has norm √2 ‖x‖.
         leverage = spread * norm * (math.sqrt(2.0) if n_logits > 1 else 1.0)
         return bound_from_decrement(decrement * self.factor.slack, leverage * self.factor.slack)
+
+
+def value_gradient_factor(objective: Objective, w: Vector) -> tuple[float, Vector, Factor]:
+    """P and ∇P at w, and a factor of the inverse Hessian, by single precision where that is much faster and good enough.
+
+    It is good enough where its error is bounded, or where the ridge's bound proves the fit without it.
+    """
+    rows, n_params = objective.rows, objective.n_params
+    if rows.n_rows * float(n_params) ** 2 > WORTH_SINGLE and rows.X.moments.fit_single_precision:
+        value, gradient, hessian = objective.value_gradient_hessian(w, single=True)
+        factor = factorise(hessian, element_error=rows.single_rounding)
+        if factor.rank and (factor.slack < math.inf or (n_params > MANY_PARAMS and (rows.l2 > 0).all())):
+            return value, gradient, factor
+    value, gradient, hessian = objective.value_gradient_hessian(w)
+    return value, gradient, factorise(hessian)
+
+
+def approach(sample: Objective, w: Vector, largest_factor: float, *, tol: float) -> tuple[Vector, Metric]:
+    """Newton steps until the decrement promises no more than tol · P, and the metric of the last Hessian.
+
+    The optimum of a sample is a start and no answer: no bound is taken.
+    """
+    for _ in range(STEPS_TO_A_START):
+        value, gradient, factor = value_gradient_factor(sample, w)
+        step = -factor.solve(gradient)
+        before, (w, _) = w, take_step(sample, w, step)
+        if -0.5 * float(step @ gradient) <= tol * value:
+            break
+    return w, Metric(sample, sample.raw_prediction(before), factor, largest_factor)
 
 
 @dataclass
@@ -128,6 +164,8 @@ def descend(objective: Objective, start: Vector, metric: Metric, *, tol: float, 
     curve, passes, gap = [value], 1, math.inf
     while True:
         gap = metric.gap_bound(objective, w, gradient)
+        if gap > tol * value and least_ridge_gap(objective, gradient) <= tol * value:
+            gap, passes = min(gap, ridge_gap_bound(objective, w)), passes + 4
         if gap <= tol * value or passes >= max_passes:
             return Descent(w, value, gap, curve, passes)
         step = memory.direction(gradient)

@@ -12,7 +12,7 @@ from service.linear.certificate import gap_bound
 from service.linear.factor import factorise
 from service.linear.objective import Objective, Vector
 from service.linear.solver import Solution, Status
-from service.linear.solvers.kept_metric import Descent, Metric, descend, draw_sample
+from service.linear.solvers.kept_metric import Descent, Metric, approach, descend, draw_sample
 from service.linear.solvers.steps import take_step
 
 # Unpenalised and still without a certificate after so many steps: on data with a finite optimum ten are usual.
@@ -24,6 +24,8 @@ SAMPLE_SHARE, ROWS_PER_PARAM = 16, 100
 # With fewer rows a parameter, the optimum of a sample lies far from that of all rows, if there is one.
 ROWS_FOR_A_START = 10
 PASSES_IN_METRIC = 25
+# From a sample too small for an optimum of its own: as far as all rows' Hessian wants to be taken.
+PASSES_TO_A_START = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,8 @@ class Newton:
     def _in_kept_metric(self, objective: Objective, start: Vector) -> Descent:
         """Passes in the metric of a sample, and if they do not end, in that of all rows where they came to."""
         w, metric = _sampled_metric(objective, start)
-        first = descend(objective, w, metric, tol=self.tol, max_passes=min(PASSES_IN_METRIC, self.max_iter))
+        most = PASSES_IN_METRIC if w is not start else PASSES_TO_A_START
+        first = descend(objective, w, metric, tol=self.tol, max_passes=min(most, self.max_iter))
         left = min(PASSES_IN_METRIC, self.max_iter - first.passes)
         if first.gap <= self.tol * first.value or left < 1 or objective.separates(first.w):
             return first
@@ -118,10 +121,10 @@ def _sampled_metric(objective: Objective, start: Vector) -> tuple[Vector, Metric
     size = min(max(n_rows // SAMPLE_SHARE, ROWS_PER_PARAM * width), n_rows // 4)
     # A fixed seed: the same rows give the same fit.
     rng = np.random.default_rng(n_rows)
-    w = start
+    w, metric = start, None
     for share in (8, 1):
         sample = draw_sample(objective.class_index(), size // share, min(4 * width, size), rng)
-        part = objective.subset(sample.index, sample.factor)
+        part, largest = objective.subset(sample.index, sample.factor), float(sample.factor.max())
         if size // share >= ROWS_FOR_A_START * width:
-            w = Newton(tol=1e-2 * n_params / size, max_iter=10).steps(part, w).w
-    return w, Metric.at(part, w, float(sample.factor.max()))
+            w, metric = approach(part, w, largest, tol=1e-2 * n_params / size)
+    return w, metric or Metric.at(part, w, largest)

@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from service.errors import InvalidParameter
-from service.linear.certificate import ridge_gap_bound
+from service.linear.certificate import least_ridge_gap, ridge_gap_bound
 from service.linear.objective import Objective, Vector
 from service.linear.solver import Solution, Status
 from service.linear.solvers.steps import take_step
@@ -42,7 +42,7 @@ class NewtonCG:
         while True:
             curve.append(value)
             passes += 1
-            if self._is_worth_a_bound(objective, value, gradient) or n_iter == self.max_iter:
+            if least_ridge_gap(objective, gradient) <= self.tol * value or n_iter == self.max_iter:
                 gap = ridge_gap_bound(objective, w)
                 passes += 4
             if gap <= self.tol * value or n_iter == self.max_iter:
@@ -55,11 +55,6 @@ class NewtonCG:
             value, gradient = objective.value_and_gradient(w)
         status = Status.OPTIMAL if gap <= self.tol * value else Status.BUDGET_SPENT
         return Solution(w, status, value, gap, n_iter, passes, np.array(curve) / objective.rows.total_weight)
-
-    def _is_worth_a_bound(self, objective: Objective, value: float, gradient: Vector) -> bool:
-        """The bound is never below Σ g_j² / (2 λ_j) over the columns."""
-        penalised = objective.l2_params > 0
-        return float(np.sum(gradient[penalised] ** 2 / objective.l2_params[penalised])) <= 2.0 * self.tol * value
 
 
 def solve(product: Callable[[Vector], Vector], diagonal: Vector, b: Vector) -> tuple[Vector, int]:
