@@ -7,15 +7,17 @@ import os
 import platform
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
 
 from benchmarks.training.curves import curves
-from benchmarks.training.peers import N_THREADS, PEERS
+from benchmarks.training.peer import N_THREADS
+from benchmarks.training.peers import PEERS, contenders
 from benchmarks.training.report import markdown
 from benchmarks.training.runner import CLEAR, SHORTEST_LIMIT_S, Outcome, measure
 from benchmarks.training.shapes import SHAPES
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
 
 
 def main() -> None:
@@ -24,7 +26,7 @@ def main() -> None:
     started = datetime.now(UTC)
     outcome = Outcome([], [], {})
     for shape in options.shapes:
-        measure(outcome, shape, options.peers, rounds=options.rounds, limit_s=options.limit)
+        measure(outcome, shape, contenders(shape, options.peers), rounds=options.rounds, limit_s=options.limit)
         # After each shape: a run that is interrupted keeps what it has.
         write(outcome, facts(options, started), options.out)
 
@@ -55,8 +57,9 @@ def write(outcome: Outcome, about: dict[str, str], folder: Path) -> None:
 
 
 def versions() -> str:
-    """Name and version of every distribution that is measured."""
+    """Name and version of every distribution that is measured, and of those that they all stand on."""
     installed = {peer.distribution: peer.version for peer in PEERS.values() if peer.version}
+    installed |= {name: metadata.version(name) for name in ("numpy", "scipy", "pyarrow")}
     return ", ".join(f"{name} {version}" for name, version in installed.items())
 
 
