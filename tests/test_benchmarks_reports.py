@@ -1,12 +1,14 @@
-"""What the benchmark of training says beside its results: its own solvers."""
+"""What the benchmark of training says beside its results: its own solvers, predicting."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks.training.__main__ import write_own
+from benchmarks.training.extra import descending, extra_markdown, measured, predicting
 from benchmarks.training.ours import OWN
 from benchmarks.training.own import auto_ratio, certified_seconds, own_markdown, verdict
 from benchmarks.training.runner import Outcome, Reference, Run, measure
@@ -61,3 +63,17 @@ def test_only_certified_fits_are_compared() -> None:
 def test_verdict_names_the_shapes(ratios: dict[str, float | None], words: str) -> None:
     """Where "auto" is slower than it may be is said by name, and so is where that is not known."""
     assert verdict(ratios) == words
+
+
+@pytest.mark.filterwarnings("ignore:gradient-descent stopped")
+def test_extra_tasks_have_equal_answers() -> None:
+    """The same probabilities as scikit-learn in both precisions, and the tutorial's own coefficients."""
+    pairs = [predicting(500, np.float64), predicting(500, np.float32), descending(300)]
+
+    found = [measured(pair, rounds=2) for pair in pairs]
+
+    assert found[0].difference <= 1e-14
+    assert found[1].difference <= 1e-6
+    assert found[2].difference <= 1e-12
+    assert len(found[0].ours) == len(found[0].peer) == 2
+    assert extra_markdown(found).count("\n| ") == 5
