@@ -1,4 +1,4 @@
-"""What the benchmark of training says beside its results: its own solvers, predicting."""
+"""What the benchmark of training says beside its results: the solvers, the README's table, predicting."""
 
 from __future__ import annotations
 
@@ -9,13 +9,18 @@ import pytest
 
 from benchmarks.training.__main__ import write_own
 from benchmarks.training.extra import descending, extra_markdown, measured, predicting
-from benchmarks.training.ours import OWN
+from benchmarks.training.ours import OURS, OWN
 from benchmarks.training.own import auto_ratio, certified_seconds, own_markdown, verdict
 from benchmarks.training.runner import Outcome, Reference, Run, measure
+from benchmarks.training.summary import summary_table, with_summary
 
 
 def own_run(solver: str, seconds: float, *, status: str = "optimal", gap: float = 1e-12, by: str = "") -> Run:
     return Run("A", OWN[solver].name, 0, 1e-10, seconds, 0.0, gap, by or solver, status)
+
+
+def run(peer: str, seconds: float, gap: float) -> Run:
+    return Run("A", peer, 0, 1e-6, seconds, 1.0, gap)
 
 
 def test_own_solvers_are_measured_and_reported(tmp_path: Path) -> None:
@@ -63,6 +68,26 @@ def test_only_certified_fits_are_compared() -> None:
 def test_verdict_names_the_shapes(ratios: dict[str, float | None], words: str) -> None:
     """Where "auto" is slower than it may be is said by name, and so is where that is not known."""
     assert verdict(ratios) == words
+
+
+def test_summary_has_one_line_a_shape() -> None:
+    """The best peer at the tight gap, both times, and the ratios at the tight and the loose gap."""
+    runs = [run(OURS, 1.0, 1e-12), run("glum", 2.0, 1e-12), run("lbfgs", 0.5, 1e-8)]
+
+    table = summary_table(Outcome(runs, [Reference("A", 0.5, 0.0), Reference("B", 0.5, 0.0)], {}))
+
+    assert table.splitlines()[2:] == [
+        "| 150×4 | glum | 2 s | 1 s | 2 × | 0.5 × |",
+        "| 1e6×30 | – | – | – | – | – |",
+    ]
+
+
+def test_summary_replaces_its_block_alone() -> None:
+    """The text around the markers stays."""
+    before, after = "one\n<!-- training times: by hand -->\n", "<!-- end of training times -->\ntwo\n"
+    outcome = Outcome([], [], {})
+
+    assert with_summary(f"{before}old\n{after}", outcome) == before + summary_table(outcome) + after
 
 
 @pytest.mark.filterwarnings("ignore:gradient-descent stopped")

@@ -18,6 +18,7 @@ from benchmarks.training.peers import PEERS, contenders
 from benchmarks.training.report import markdown
 from benchmarks.training.runner import CLEAR, SHORTEST_LIMIT_S, Outcome, measure
 from benchmarks.training.shapes import SHAPES
+from benchmarks.training.summary import README, with_summary
 
 HERE = Path(__file__).resolve().parent
 
@@ -48,7 +49,7 @@ def facts(options: argparse.Namespace, started: datetime) -> dict[str, str]:
 
 
 def write(outcome: Outcome, about: dict[str, str], folder: Path) -> None:
-    """results.md, results.json and one SVG per shape, into a folder."""
+    """results.md, results.json and one SVG per shape, into a folder; into the benchmark's own, the README's table too."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "results.md").write_text(markdown(outcome, about), encoding="utf-8")
     (folder / "results.json").write_text(outcome.to_json() + "\n", encoding="utf-8")
@@ -56,6 +57,8 @@ def write(outcome: Outcome, about: dict[str, str], folder: Path) -> None:
         runs = [run for run in outcome.runs if run.shape == reference.shape]
         title = f"{reference.shape}: {SHAPES[reference.shape].text}"
         (folder / f"curves-{reference.shape}.svg").write_text(curves(runs, title), encoding="utf-8")
+    if folder.resolve() == HERE:
+        README.write_text(with_summary(README.read_text(encoding="utf-8"), outcome), encoding="utf-8")
     print(f"written to {folder}", flush=True)
 
 
