@@ -1,6 +1,6 @@
-"""The README as data: its commands with their output, and the table of settings, written from ``service.settings``.
+"""The README as data: its commands with their output, and its tables: the settings, and the times of training.
 
-``python tests/readme.py --write`` brings the table up to date.
+``python tests/readme.py --write`` brings the tables up to date.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.training.summary import committed, with_summary
 from service.cli.config import shown
 from service.settings import Settings, variable
 
@@ -87,5 +88,10 @@ def with_settings(text: str) -> str:
     return SETTINGS.sub(lambda found: found[1] + settings_table() + found[3], text)
 
 
+def with_tables(text: str) -> str:
+    """The README's text with every table as it should be."""
+    return with_summary(with_settings(text), committed())
+
+
 if __name__ == "__main__" and sys.argv[1:] == ["--write"]:
-    README.write_text(with_settings(README.read_text()))
+    README.write_text(with_tables(README.read_text()))

@@ -9,11 +9,15 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 from scipy.optimize import minimize
+from sklearn.linear_model import LogisticRegression
 
 from benchmarks.training import shapes
 from benchmarks.training.__main__ import write
-from benchmarks.training.objective import Coefficients, optimum, value
-from benchmarks.training.peers import OURS, PEERS
+from benchmarks.training.objective import Coefficients, value
+from benchmarks.training.optimum import optimum
+from benchmarks.training.ours import OURS
+from benchmarks.training.peers import PEERS, contenders
+from benchmarks.training.problem import Problem, load, save
 from benchmarks.training.report import duration, markdown, reached
 from benchmarks.training.runner import Outcome, Reference, Run, later_rungs, measure, spoken
 
@@ -23,13 +27,15 @@ SMALL = {
     "wide": shapes.dense(20, 50),
     "words": shapes.words(60, 90, 8),
     "one-hot": shapes.one_hot(50),
+    "wide, L1": shapes.with_l1(shapes.dense(40, 120), 0.1, fit_intercept=True),
+    "words, L1": shapes.with_l1(shapes.words(60, 90, 8), 0.1, fit_intercept=False),
 }
 
 
 @pytest.fixture(scope="module")
 def outcome() -> Outcome:
     found = Outcome([], [], {})
-    measure(found, "A", [OURS, "newton-cholesky"], rounds=2, limit_s=60.0)
+    measure(found, "A", contenders("A", [OURS, "newton-cholesky"]), rounds=2, limit_s=60.0)
     return found
 
 
@@ -37,15 +43,21 @@ def run(peer: str, tolerance: float, seconds: float, gap: float) -> Run:
     return Run("A", peer, 0, tolerance, seconds, 1.0, gap)
 
 
+@pytest.fixture
+def filed(tmp_path: Path) -> Problem:
+    return shapes.in_file(300, 3, row_group=120)(np.random.default_rng(5), tmp_path)
+
+
 @pytest.mark.parametrize("name", SMALL)
 def test_reference_is_the_minimum(name: str) -> None:
-    """Newton's decrement vanishes at the reference, and twenty steps away from it in all directions lead up."""
+    """Nothing is left to gain at the reference, and twenty steps away from it in all directions lead up."""
     problem = SMALL[name](np.random.default_rng(1))
     best = optimum(problem)
     shape = (len(best.at.coef), problem.X.shape[1] + 1)
     rng = np.random.default_rng(2)
 
     directions = rng.standard_normal((20, *shape)) * 1e-4
+    directions[..., -1] *= problem.fit_intercept
     around = [value(problem, Coefficients(best.at.coef + d[:, :-1], best.at.intercept + d[:, -1])) for d in directions]
 
     assert best.gap <= 1e-14
@@ -62,25 +74,84 @@ def test_reference_agrees_with_scipy() -> None:
     assert found.fun == pytest.approx(optimum(problem).value, rel=1e-9)
 
 
+@pytest.mark.parametrize(("name", "solver"), [("wide, L1", "saga"), ("words, L1", "liblinear")])
+def test_sparse_reference_agrees_with_scikit_learn(name: str, solver: str) -> None:
+    """Under L1 another implementation ends at the same objective, with the same columns at 0."""
+    problem = SMALL[name](np.random.default_rng(1))
+    model = LogisticRegression(
+        C=problem.C, l1_ratio=1.0, fit_intercept=problem.fit_intercept, solver=solver, tol=1e-9, max_iter=100_000
+    )
+
+    model.fit(problem.X, problem.y)
+    best = optimum(problem)
+
+    found = value(problem, Coefficients(model.coef_, np.atleast_1d(model.intercept_)))
+    assert found == pytest.approx(best.value, rel=1e-9)
+    assert ((best.at.coef == 0) == (np.abs(model.coef_) < 1e-6)).all()
+    assert 0 < np.count_nonzero(best.at.coef) < problem.X.shape[1]
+
+
 @pytest.mark.parametrize("name", SMALL)
 def test_a_problem_survives_its_folder(name: str, tmp_path: Path) -> None:
     """What a child process loads is what was drawn."""
     problem = SMALL[name](np.random.default_rng(3))
 
-    shapes.save(problem, tmp_path)
-    loaded = shapes.load(tmp_path)
+    save(problem, tmp_path)
+    loaded = load(tmp_path)
 
     assert abs(loaded.X - problem.X).max() == 0
     assert (loaded.y == problem.y).all()
-    assert (loaded.l2, loaded.n_classes) == (problem.l2, problem.n_classes)
+    assert (loaded.l1, loaded.l2, loaded.n_classes) == (problem.l1, problem.l2, problem.n_classes)
+    assert loaded.fit_intercept == problem.fit_intercept
 
 
-def test_same_seed_draws_the_same_rows() -> None:
+def test_rows_in_a_file_are_judged_from_the_file(filed: Problem, tmp_path: Path) -> None:
+    """Written in row groups and loaded by a child, a file gives the logits of its rows in memory, in either order."""
+    loaded = load(tmp_path)
+    X, y = loaded.rows("F")
+
+    assert loaded.X.shape == X.shape == (300, 3)
+    assert (y == filed.y).all()
+    assert (X == filed.in_memory().X).all()
+    assert X.flags.f_contiguous
+    assert loaded.X @ np.ones((3, 1)) == pytest.approx(X @ np.ones((3, 1)), rel=1e-14, abs=1e-14)
+    assert (X[:50] == loaded.head(50).in_memory().X).all()
+
+
+@pytest.mark.parametrize("peer", [OURS, "newton-cholesky"])
+def test_peers_train_from_a_file(filed: Problem, peer: str) -> None:
+    """A fit that begins with reading the file ends at the optimum of the rows in memory."""
+    fit = PEERS[peer].prepare(filed, 1e-10)
+
+    assert value(filed, fit()) == pytest.approx(optimum(filed.in_memory()).value, rel=1e-10)
+
+
+def test_same_seed_draws_the_same_rows(tmp_path: Path) -> None:
     """A shape is a fixed problem: every run of the benchmark, on every machine, trains on the same rows."""
-    first, second = shapes.drawn("A"), shapes.drawn("A")
+    first, second = shapes.drawn("A", tmp_path), shapes.drawn("A", tmp_path)
 
     assert (first.X == second.X).all()
     assert (first.y == second.y).all()
+
+
+def test_a_shape_may_share_the_rows_of_another(tmp_path: Path) -> None:
+    """L1F is F with another penalty and no intercept."""
+    plain, penalised = shapes.drawn("F", tmp_path), shapes.drawn("L1F", tmp_path)
+
+    assert (plain.X != penalised.X).nnz == 0
+    assert (plain.y == penalised.y).all()
+    assert (plain.l1_ratio, penalised.l1_ratio) == (0.0, 1.0)
+    assert (plain.fit_intercept, penalised.fit_intercept) == (True, False)
+
+
+def test_chosen_peers_may_be_those_that_are_slow() -> None:
+    """By default a shape has its usual peers; a peer asked for by name runs wherever it can."""
+    usual = [peer.name for peer in contenders("B", None)]
+
+    assert OURS in usual
+    assert "saga" not in usual
+    assert [peer.name for peer in contenders("B", ["saga", "glum"])] == ["glum", "saga"]
+    assert contenders("A3", ["glum"]) == []
 
 
 def test_codes_are_the_one_hot_columns() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from readme import PROJECT, README, commands, with_settings
 
+from benchmarks.training.summary import committed, summary_table, with_summary
 from service.linear.columns import Block, Columns
 from service.linear.objective import Objective
 from service.linear.solver import Solver
@@ -53,6 +54,12 @@ def test_readme_is_short_and_comes_to_the_point() -> None:
 def test_settings_table_is_the_settings() -> None:
     """The README's table is what ``service.settings`` says; ``python tests/readme.py --write`` mends it."""
     assert with_settings(TEXT) == TEXT
+
+
+def test_training_times_are_the_committed_results() -> None:
+    """The README's table is what ``results.json`` gives; ``python tests/readme.py --write`` mends it."""
+    assert with_summary(TEXT, committed()) == TEXT
+    assert summary_table(committed()) in TEXT
 
 
 def test_every_route_is_in_the_readme(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.training`: measure, and write results.md, results.json and the curves."""
+"""`python -m benchmarks.training`: measure, and write results.md, results.json and the curves; with --own, own.md."""
 
 from __future__ import annotations
 
@@ -7,26 +7,32 @@ import os
 import platform
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
 
 from benchmarks.training.curves import curves
-from benchmarks.training.peers import N_THREADS, PEERS
+from benchmarks.training.ours import OWN
+from benchmarks.training.own import own_markdown
+from benchmarks.training.peer import N_THREADS
+from benchmarks.training.peers import PEERS, contenders
 from benchmarks.training.report import markdown
 from benchmarks.training.runner import CLEAR, SHORTEST_LIMIT_S, Outcome, measure
 from benchmarks.training.shapes import SHAPES
+from benchmarks.training.summary import README, with_summary
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
 
 
 def main() -> None:
-    """Run the chosen shapes and peers and write what was found."""
+    """Run the chosen shapes and peers, or the service's own solvers, and write what was found."""
     options = _parser().parse_args()
     started = datetime.now(UTC)
     outcome = Outcome([], [], {})
     for shape in options.shapes:
-        measure(outcome, shape, options.peers, rounds=options.rounds, limit_s=options.limit)
+        peers = list(OWN.values()) if options.own else contenders(shape, options.peers)
+        measure(outcome, shape, peers, rounds=options.rounds, limit_s=options.limit)
         # After each shape: a run that is interrupted keeps what it has.
-        write(outcome, facts(options, started), options.out)
+        (write_own if options.own else write)(outcome, facts(options, started), options.out)
 
 
 def facts(options: argparse.Namespace, started: datetime) -> dict[str, str]:
@@ -43,7 +49,7 @@ def facts(options: argparse.Namespace, started: datetime) -> dict[str, str]:
 
 
 def write(outcome: Outcome, about: dict[str, str], folder: Path) -> None:
-    """results.md, results.json and one SVG per shape, into a folder."""
+    """results.md, results.json and one SVG per shape, into a folder; into the benchmark's own, the README's table too."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "results.md").write_text(markdown(outcome, about), encoding="utf-8")
     (folder / "results.json").write_text(outcome.to_json() + "\n", encoding="utf-8")
@@ -51,12 +57,23 @@ def write(outcome: Outcome, about: dict[str, str], folder: Path) -> None:
         runs = [run for run in outcome.runs if run.shape == reference.shape]
         title = f"{reference.shape}: {SHAPES[reference.shape].text}"
         (folder / f"curves-{reference.shape}.svg").write_text(curves(runs, title), encoding="utf-8")
+    if folder.resolve() == HERE:
+        README.write_text(with_summary(README.read_text(encoding="utf-8"), outcome), encoding="utf-8")
+    print(f"written to {folder}", flush=True)
+
+
+def write_own(outcome: Outcome, about: dict[str, str], folder: Path) -> None:
+    """own.md and own.json, into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "own.md").write_text(own_markdown(outcome, about), encoding="utf-8")
+    (folder / "own.json").write_text(outcome.to_json() + "\n", encoding="utf-8")
     print(f"written to {folder}", flush=True)
 
 
 def versions() -> str:
-    """Name and version of every distribution that is measured."""
+    """Name and version of every distribution that is measured, and of those that they all stand on."""
     installed = {peer.distribution: peer.version for peer in PEERS.values() if peer.version}
+    installed |= {name: metadata.version(name) for name in ("numpy", "scipy", "pyarrow")}
     return ", ".join(f"{name} {version}" for name, version in installed.items())
 
 
@@ -69,9 +86,9 @@ def processor() -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.training", description=__doc__)
     parser.add_argument("--shapes", type=_among(SHAPES), default=list(SHAPES), help=f"of {', '.join(SHAPES)}")
-    parser.add_argument(
-        "--peers", type=_among(PEERS), help=f"of {', '.join(PEERS)}; default: those usual for each shape"
-    )
+    who = parser.add_mutually_exclusive_group()
+    who.add_argument("--peers", type=_among(PEERS), help=f"of {', '.join(PEERS)}; default: those usual for each shape")
+    who.add_argument("--own", action="store_true", help="the service's own solvers against each other instead")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--limit", type=float, default=25.0, help="seconds per peer, shape and round")
     parser.add_argument("--out", type=Path, default=HERE, help="folder of the results")

@@ -12,13 +12,14 @@ import sys
 import time
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from benchmarks.training import shapes
 from benchmarks.training.objective import Coefficients, value
-from benchmarks.training.peers import PEERS, Fit, Peer
-from benchmarks.training.shapes import Problem
+from benchmarks.training.peer import Fit, Peer
+from benchmarks.training.peers import named
+from benchmarks.training.problem import Problem, load
 
 WARM_ROWS = 500
 # Small fits are repeated until they took so long together, and their median is kept.
@@ -29,7 +30,7 @@ MAX_REPEATS = 50
 def main(arguments: list[str]) -> None:
     """Measure as told: folder, peer, optimum, limit in seconds, gap that is enough, tolerances."""
     folder, name, optimum, limit_s, enough, *ladder = arguments
-    problem, peer = shapes.load(Path(folder)), PEERS[name]
+    problem, peer = load(Path(folder)), named(name)
     warnings.simplefilter("ignore")
     try:
         peer.prepare(problem.head(WARM_ROWS), float(ladder[0]))()
@@ -43,15 +44,16 @@ def main(arguments: list[str]) -> None:
         print(json.dumps({"refused": f"{type(error).__name__}: {error}"[:300]}), flush=True)
 
 
-def measured(problem: Problem, peer: Peer, tolerance: float, optimum: float) -> dict[str, float]:
-    """Seconds of the fit alone, peak memory above what the data takes (MiB), and the relative gap."""
+def measured(problem: Problem, peer: Peer, tolerance: float, optimum: float) -> dict[str, Any]:
+    """Seconds of the fit alone, peak memory above what the data takes (MiB), the relative gap, and what the peer says."""
     fit = peer.prepare(problem, tolerance)
     before = _status("VmRSS")
     _forget_peak()
     seconds, at = repeated(fit)
     peak = _status("VmHWM")
     gap = (value(problem, at) - optimum) / optimum
-    return {"tolerance": tolerance, "seconds": seconds, "peak_mib": max(0.0, peak - before), "gap": gap}
+    measures = {"tolerance": tolerance, "seconds": seconds, "peak_mib": max(0.0, peak - before), "gap": gap}
+    return {**measures, "solver": at.solver, "status": at.status}
 
 
 def repeated(fit: Fit) -> tuple[float, Coefficients]:

@@ -6,7 +6,7 @@ import math
 from html import escape
 from statistics import median
 
-from benchmarks.training.peers import OURS
+from benchmarks.training.ours import OURS
 from benchmarks.training.runner import Run
 
 WIDTH, HEIGHT = 720, 420

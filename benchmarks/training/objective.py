@@ -1,4 +1,4 @@
-"""The judge: the objective and its optimum, computed without the service and without any peer."""
+"""The judge: the objective, its gradient and curvature, computed without the service and without any peer."""
 
 from __future__ import annotations
 
@@ -7,93 +7,40 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.training.shapes import Matrix, Problem
-
-MAX_NEWTON_STEPS = 60
-MAX_CG_STEPS = 400
-# Far below the smallest gap that is asked of a peer, far above the rounding of a mean in float64.
-REFERENCE_GAP = 1e-14
+from benchmarks.training.problem import Matrix, Problem
 
 
 @dataclass(frozen=True, slots=True)
 class Coefficients:
-    """coef (k, p) and intercept (k,); k = 1 for two classes, else one row per class."""
+    """coef (k, p) and intercept (k,); k = 1 for two classes, else one row per class.
+
+    solver and status: who found them, and how it ended, where a peer says so.
+    """
 
     coef: Matrix
     intercept: Matrix
-
-
-@dataclass(frozen=True, slots=True)
-class Optimum:
-    """value: f at the reference; gap: half its squared Newton decrement over f, what Newton's model says is left."""
-
-    value: float
-    gap: float
-    at: Coefficients
+    solver: str = ""
+    status: str = ""
 
 
 def value(problem: Problem, at: Coefficients) -> float:
     """Penalised mean log-loss, in nats per row.
 
-        f = mean(loss) + l2/2 ‖coef‖²,   l2 = 1 / (n C),   the intercept free
+        f = mean(loss) + l2/2 ‖coef‖² + l1 ‖coef‖₁,   l1 + l2 = 1 / (n C),   the intercept free
 
     loss: log(1 + e^z) - y z for two classes, log Σ e^z - z_y for more.
     """
-    return _loss(_logits(problem, at), problem) + 0.5 * problem.l2 * float((at.coef**2).sum())
+    penalty = 0.5 * problem.l2 * float((at.coef**2).sum()) + problem.l1 * float(np.abs(at.coef).sum())
+    return _loss(logits_of(problem, at), problem) + penalty
 
 
-def optimum(problem: Problem) -> Optimum:
-    """The minimum of ``value``: Newton's method in float64, each step by preconditioned conjugate gradients.
-
-    Matrix-free, and so the same for every shape.  Stops at a squared decrement of 2e-14 of f, or where rounding ends
-    the descent.
-    """
-    n_logits = 1 if problem.n_classes == 2 else problem.n_classes
-    w = np.zeros((n_logits, problem.X.shape[1] + 1))
-    f = value(problem, _split(w))
-    gap = np.inf
-    for _ in range(MAX_NEWTON_STEPS):
-        gradient, curvature, diagonal = _derivatives(problem, w)
-        # Tight to the end: the last step must be Newton's, or its decrement says nothing.
-        step = conjugate_gradients(curvature, -gradient, diagonal, residual=1e-3)
-        slope = float((gradient * step).sum())
-        gap = 0.5 * abs(slope) / f
-        size, trial = 1.0, value(problem, _split(w + step))
-        while trial > f + 1e-4 * size * slope and size > 1e-6 and gap > REFERENCE_GAP:
-            size /= 2
-            trial = value(problem, _split(w + size * step))
-        if trial <= f:
-            w, f = w + size * step, trial
-        if gap <= REFERENCE_GAP or size <= 1e-6:
-            break
-    return Optimum(f, gap, _split(w))
-
-
-def conjugate_gradients(apply: Callable[[Matrix], Matrix], b: Matrix, diagonal: Matrix, *, residual: float) -> Matrix:
-    """An x with ‖b - apply(x)‖ ≤ residual ‖b‖ in the metric of 1 / diagonal, or the best of the budget."""
-    x = np.zeros_like(b)
-    r = b.copy()
-    z = r / diagonal
-    direction, rz = z.copy(), float((r * z).sum())
-    enough = residual**2 * rz
-    for _ in range(MAX_CG_STEPS):
-        if rz <= enough:
-            break
-        image = apply(direction)
-        length = rz / float((direction * image).sum())
-        x += length * direction
-        r -= length * image
-        z = r / diagonal
-        rz, before = float((r * z).sum()), rz
-        direction = z + (rz / before) * direction
-    return x
-
-
-def _split(w: Matrix) -> Coefficients:
+def split(w: Matrix) -> Coefficients:
+    """Parameters (k, p + 1), the intercept last, as coefficients."""
     return Coefficients(w[:, :-1], w[:, -1])
 
 
-def _logits(problem: Problem, at: Coefficients) -> Matrix:
+def logits_of(problem: Problem, at: Coefficients) -> Matrix:
+    """X coef + intercept, (n, k)."""
     return np.asarray(problem.X @ at.coef.T) + at.intercept
 
 
@@ -106,7 +53,8 @@ def _loss(logits: Matrix, problem: Problem) -> float:
     return float(np.mean(total - logits[np.arange(len(logits)), problem.y]))
 
 
-def _probabilities(logits: Matrix) -> Matrix:
+def probabilities(logits: Matrix) -> Matrix:
+    """Of the second class, (n, 1), or of each class, (n, k)."""
     if logits.shape[1] == 1:
         tail = np.exp(-np.abs(logits))
         return np.asarray(np.where(logits > 0, 1.0, tail) / (1.0 + tail))
@@ -114,22 +62,36 @@ def _probabilities(logits: Matrix) -> Matrix:
     return np.asarray(powers / powers.sum(axis=1)[:, None])
 
 
-def _derivatives(problem: Problem, w: Matrix) -> tuple[Matrix, Callable[[Matrix], Matrix], Matrix]:
-    """Gradient, Hessian-times-vector and a positive diagonal, each shaped (k, p + 1)."""
-    at, n_rows = _split(w), len(problem.y)
-    P = _probabilities(_logits(problem, at))
-    ridge = np.append(np.full(w.shape[1] - 1, problem.l2), 0.0)
-    truth = problem.y[:, None] == (1 if problem.n_classes == 2 else np.arange(problem.n_classes))
+def gradient_at(problem: Problem, w: Matrix) -> Matrix:
+    """Of ``value`` without its L1 part at w, (k, p + 1).
 
-    def gathered(by_row: Matrix) -> Matrix:
-        return np.column_stack([np.asarray(problem.X.T @ by_row).T, by_row.sum(axis=0)]) / n_rows
+    An intercept that is not fitted has no gradient and no curvature, and so stays where it is.
+    """
+    truth = problem.y[:, None] == (1 if problem.n_classes == 2 else np.arange(problem.n_classes))
+    return _gathered(problem, probabilities(logits_of(problem, split(w))) - truth) + _ridge(problem) * w
+
+
+def curvature_at(problem: Problem, w: Matrix) -> tuple[Callable[[Matrix], Matrix], Matrix]:
+    """Of ``value`` without its L1 part at w: Hessian-times-vector, and a positive diagonal, each (k, p + 1)."""
+    P = probabilities(logits_of(problem, split(w)))
+    ridge = _ridge(problem)
 
     def curvature(v: Matrix) -> Matrix:
-        moved = P * _logits(problem, _split(v))
+        moved = P * logits_of(problem, split(v))
         moved -= P * moved.sum(axis=1)[:, None]
-        return gathered(moved) + ridge * v
+        return _gathered(problem, moved) + ridge * v
 
     squares = problem.X.multiply(problem.X) if hasattr(problem.X, "multiply") else problem.X**2
     weight = P * (1.0 - P)
-    diagonal = np.column_stack([np.asarray(squares.T @ weight).T, weight.sum(axis=0)]) / n_rows + ridge
-    return gathered(P - truth) + ridge * w, curvature, diagonal
+    diagonal = np.column_stack([np.asarray(squares.T @ weight).T, weight.sum(axis=0)]) / len(problem.y) + ridge
+    return curvature, diagonal
+
+
+def _gathered(problem: Problem, by_row: Matrix) -> Matrix:
+    """The mean over the rows of by_row (n, k) times (x, 1), (k, p + 1)."""
+    for_intercept = problem.fit_intercept * by_row.sum(axis=0)
+    return np.column_stack([np.asarray(problem.X.T @ by_row).T, for_intercept]) / len(problem.y)
+
+
+def _ridge(problem: Problem) -> Matrix:
+    return np.append(np.full(problem.X.shape[1], problem.l2), 0.0)

@@ -1,100 +1,74 @@
-"""Who is measured: one small adapter per peer, each minimising the objective of ``objective.value``.
-
-An adapter is a function of (problem, tolerance) that prepares the data in the form its peer likes best, outside the
-measured time, and returns the fit, which takes no argument and gives ``Coefficients``.
-"""
+"""Who is measured: one small adapter per peer, each minimising the objective of ``objective.value``."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from importlib import metadata, util
-from typing import Any, TypeAlias
+from collections.abc import Collection
+from typing import Any
 
 import numpy as np
 from scipy import sparse
 
 from benchmarks.training.objective import Coefficients
-from benchmarks.training.shapes import LEVELS, N_NUMERIC, Problem
+from benchmarks.training.ours import OWN, SERVICE
+from benchmarks.training.peer import N_THREADS, Fit, Peer, Prepare, fitted, ready
+from benchmarks.training.problem import Problem
+from benchmarks.training.shapes import LEVELS, N_NUMERIC
 
-Fit: TypeAlias = Callable[[], Coefficients]
-
-N_THREADS = 2
 # The limit in seconds ends a fit, never a count of steps.
 NO_LIMIT = 1_000_000
-DECADES = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-11, 1e-12)
 
 
-@dataclass(frozen=True, slots=True)
-class Peer:
-    """One way to train.
-
-    distribution and module: what is installed and imported.  ladder: tolerances, from loose to tight.
-    can: shapes it solves; usual: those of the default set, without the ones where it is known to be slow.
-    """
-
-    name: str
-    distribution: str
-    module: str
-    prepare: Callable[[Problem, float], Fit]
-    ladder: tuple[float, ...]
-    can: frozenset[str]
-    usual: frozenset[str]
-    note: str = ""
-
-    @property
-    def version(self) -> str | None:
-        """The installed version; None when the peer is missing."""
-        return metadata.version(self.distribution) if util.find_spec(self.module) else None
-
-
-def _fitted(model: Any, X: Any, y: Any) -> Fit:
-    """The fit of anything with ``fit``, ``coef_`` and ``intercept_``."""
-
-    def fit() -> Coefficients:
-        model.fit(X, y)
-        return Coefficients(np.atleast_2d(model.coef_), np.atleast_1d(model.intercept_))
-
-    return fit
-
-
-def _service(problem: Problem, tolerance: float) -> Fit:
-    from service import LogisticRegression
-
-    return _fitted(LogisticRegression(C=problem.C, tol=tolerance), problem.X, problem.y)
-
-
-def _scikit(solver: str) -> Callable[[Problem, float], Fit]:
+def _scikit(solver: str) -> Prepare:
     def prepare(problem: Problem, tolerance: float) -> Fit:
         from sklearn.linear_model import LogisticRegression
 
-        dual = solver == "liblinear" and problem.X.shape[1] > len(problem.y)
-        seed = 0 if solver in {"liblinear", "saga"} else None
+        wide = problem.X.shape[1] > len(problem.y)
         model = LogisticRegression(
-            C=problem.C, solver=solver, tol=tolerance, max_iter=NO_LIMIT, dual=dual, random_state=seed
+            C=problem.C,
+            l1_ratio=problem.l1_ratio,
+            fit_intercept=problem.fit_intercept,
+            solver=solver,
+            tol=tolerance,
+            max_iter=NO_LIMIT,
+            dual=solver == "liblinear" and wide and problem.l1 == 0,
+            random_state=0 if solver in {"liblinear", "saga"} else None,
         )
-        return _fitted(model, problem.X, problem.y)
+        return fitted(model, ready(problem, Problem.rows))
 
     return prepare
 
 
 def _glum(problem: Problem, tolerance: float) -> Fit:
-    import tabmat
     from glum import GeneralizedLinearRegressor
 
+    model = GeneralizedLinearRegressor(
+        family="binomial",
+        alpha=problem.strength,
+        l1_ratio=problem.l1_ratio,
+        fit_intercept=problem.fit_intercept,
+        gradient_tol=tolerance,
+        max_iter=NO_LIMIT,
+    )
+    return fitted(model, ready(problem, _tabmat))
+
+
+def _tabmat(problem: Problem) -> tuple[Any, Any]:
+    """The matrix that glum likes: dense, sparse, or numeric columns beside categorical ones; and the labels."""
+    import tabmat
+
+    X, y = problem.rows("F")
     if problem.codes is not None:
-        numeric = np.asfortranarray(problem.X[:, :N_NUMERIC].toarray())
         levels = [
             tabmat.CategoricalMatrix(codes.astype(np.int32), categories=np.arange(n))
             for codes, n in zip(problem.codes.T, LEVELS, strict=True)
         ]
-        X: Any = tabmat.SplitMatrix([tabmat.DenseMatrix(numeric), *levels])
+        numeric = np.asfortranarray(X[:, :N_NUMERIC].toarray())
+        matrix = tabmat.SplitMatrix([tabmat.DenseMatrix(numeric), *levels])
+    elif sparse.issparse(X):
+        matrix = tabmat.SparseMatrix(X.tocsc())
     else:
-        X = tabmat.DenseMatrix(np.asfortranarray(problem.X))
-    model = GeneralizedLinearRegressor(
-        family="binomial", alpha=problem.l2, l1_ratio=0, gradient_tol=tolerance, max_iter=NO_LIMIT
-    )
-    return _fitted(model, X, problem.y.astype(np.float64))
+        matrix = tabmat.DenseMatrix(np.asfortranarray(X))
+    return matrix, y.astype(np.float64)
 
 
 def _snapml(problem: Problem, tolerance: float) -> Fit:
@@ -103,7 +77,7 @@ def _snapml(problem: Problem, tolerance: float) -> Fit:
     model = LogisticRegression(
         regularizer=1.0 / problem.C, tol=tolerance, max_iter=NO_LIMIT, fit_intercept=True, n_jobs=N_THREADS
     )
-    return _fitted(model, problem.X, problem.y)
+    return fitted(model, ready(problem, Problem.rows))
 
 
 def _statsmodels(problem: Problem, tolerance: float) -> Fit:  # noqa: ARG001 — its ridge has no tolerance
@@ -121,18 +95,20 @@ def _statsmodels(problem: Problem, tolerance: float) -> Fit:  # noqa: ARG001 —
     return fit
 
 
-def _skglm(problem: Problem, tolerance: float) -> Fit:
-    from skglm import GeneralizedLinearEstimator
-    from skglm.datafits import Logistic
-    from skglm.penalties import L1_plus_L2
-    from skglm.solvers import ProxNewton
+def _skglm(solver: str) -> Prepare:
+    def prepare(problem: Problem, tolerance: float) -> Fit:
+        from skglm import GeneralizedLinearEstimator, solvers
+        from skglm.datafits import Logistic
+        from skglm.penalties import L1_plus_L2
 
-    X = sparse.csc_matrix(problem.X) if sparse.issparse(problem.X) else np.asfortranarray(problem.X)
-    # Its L2 alone has no working set rule: an elastic net without its L1 part is the same penalty.
-    penalty = L1_plus_L2(problem.l2, 0.0)
-    solver = ProxNewton(tol=tolerance, max_iter=NO_LIMIT, fit_intercept=True)
-    model = GeneralizedLinearEstimator(Logistic(), penalty, solver)
-    return _fitted(model, X, np.where(problem.y == 1, 1.0, -1.0))
+        X = problem.X.tocsc() if sparse.issparse(problem.X) else np.asfortranarray(problem.X)
+        y = np.where(problem.y == 1, 1.0, -1.0)
+        # Its L2 alone has no working set rule: an elastic net without its L1 part is the same penalty.
+        penalty = L1_plus_L2(problem.strength, problem.l1_ratio)
+        descent = getattr(solvers, solver)(tol=tolerance, max_iter=NO_LIMIT, fit_intercept=problem.fit_intercept)
+        return fitted(GeneralizedLinearEstimator(Logistic(), penalty, descent), lambda: (X, y))
+
+    return prepare
 
 
 def _torch(problem: Problem, tolerance: float) -> Fit:
@@ -169,49 +145,38 @@ def _torch(problem: Problem, tolerance: float) -> Fit:
     return fit
 
 
-def _peer(
-    name: str,
-    package: str,
-    prepare: Callable[[Problem, float], Fit],
-    can: str,
-    usual: str,
-    *,
-    ladder: tuple[float, ...] = DECADES,
-    note: str = "",
-) -> Peer:
-    distribution, _, module = package.partition(" as ")
-    return Peer(
-        name,
-        distribution,
-        module or distribution,
-        prepare,
-        ladder,
-        frozenset(can.split()),
-        frozenset(usual.split()),
-        note,
-    )
-
-
-OURS = "logitd"
 SKLEARN = "scikit-learn as sklearn"
 # Newton's steps are few: a ladder of every decade would measure the same fit many times.
 NEWTON = (1e-3, 1e-5, 1e-7, 1e-9)
-PENALISES = "penalises the intercept: its gap is on the true objective, which it does not minimise"
+PENALISES = "penalises the intercept, if any: its gap is on the true objective, which it then does not minimise"
 PEERS = {
     peer.name: peer
     for peer in (
-        _peer(OURS, "logitd as service", _service, "A A3 B C D E F G H", "A A3 B C D E F G H", ladder=(1e-6, 1e-10)),
-        _peer(
-            *("newton-cholesky", SKLEARN, _scikit("newton-cholesky"), "A A3 B C D G H", "A A3 B C D G H"), ladder=NEWTON
-        ),
-        _peer("glum", "glum", _glum, "A B C D H", "A B C D H", ladder=NEWTON),
-        _peer("newton-cg", SKLEARN, _scikit("newton-cg"), "A A3 B C D E F G H", "A A3 B C D E F G H"),
-        _peer("lbfgs", SKLEARN, _scikit("lbfgs"), "A A3 B C D E F G H", "A A3 B C D E F G H"),
-        _peer("liblinear", SKLEARN, _scikit("liblinear"), "A B C D E F H", "A E F", note=PENALISES),
-        _peer("saga", SKLEARN, _scikit("saga"), "A A3 B C D E F G H", "A A3"),
-        _peer("snapml", "snapml", _snapml, "A B C D E F H", "A B E F", note=PENALISES),
-        _peer("statsmodels", "statsmodels", _statsmodels, "A B C D", "A B", ladder=(1e-8,), note="no tolerance to set"),
-        _peer("skglm", "skglm", _skglm, "A B C D E F H", "A E F"),
-        _peer("torch-lbfgs", "torch", _torch, "A A3 B C D E G", "A A3 B C D E G"),
+        SERVICE,
+        Peer("newton-cholesky", SKLEARN, _scikit("newton-cholesky"), "A A3 B C D G H I", ladder=NEWTON),
+        Peer("glum", "glum", _glum, "A B C D H I", also="L1E L1F", ladder=NEWTON),
+        Peer("newton-cg", SKLEARN, _scikit("newton-cg"), "A A3 B C D E F G H"),
+        Peer("lbfgs", SKLEARN, _scikit("lbfgs"), "A A3 B C D E F G H", also="I"),
+        Peer("liblinear", SKLEARN, _scikit("liblinear"), "A E F H L1E L1F", also="B C D", note=PENALISES),
+        Peer("saga", SKLEARN, _scikit("saga"), "A A3 L1E L1F", also="B C D E F G H"),
+        Peer("snapml", "snapml", _snapml, "A B E F", also="C D H", note=PENALISES),
+        Peer("statsmodels", "statsmodels", _statsmodels, "A B", also="C D", ladder=(1e-8,), note="no tolerance to set"),
+        Peer("skglm", "skglm", _skglm("ProxNewton"), "A E F L1E L1F", also="B C D H"),
+        Peer("skglm-cd", "skglm", _skglm("AndersonCD"), "L1F", also="A E F L1E"),
+        Peer("torch-lbfgs", "torch", _torch, "A A3 B C D E G"),
     )
 }
+
+
+def contenders(shape: str, chosen: Collection[str] | None) -> list[Peer]:
+    """The peers that are run on a shape: the usual ones, or those chosen by name that can do it."""
+    return [
+        peer
+        for peer in PEERS.values()
+        if peer.takes(shape, by_default=chosen is None) and (chosen is None or peer.name in chosen)
+    ]
+
+
+def named(name: str) -> Peer:
+    """A peer, or one of the service's own solvers, by the name that is reported.  Raises KeyError."""
+    return {**PEERS, **{peer.name: peer for peer in OWN.values()}}[name]

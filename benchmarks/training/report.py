@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import median
 
-from benchmarks.training.peers import OURS, PEERS
+from benchmarks.training.ours import OURS
+from benchmarks.training.peers import PEERS
 from benchmarks.training.runner import TARGETS, Outcome, Run
 from benchmarks.training.shapes import SHAPES
 
@@ -59,7 +60,7 @@ def _summary(group: list[Run]) -> Reached:
 
 def best_peer(outcome: Outcome, shape: str, target: float) -> Reached | None:
     """The fastest of the others at a gap."""
-    found = [each for name in _names(outcome, shape) if name != OURS and (each := _at(outcome, shape, name, target))]
+    found = [each for name in _names(outcome, shape) if name != OURS and (each := at_gap(outcome, shape, name, target))]
     return min(found, key=lambda each: each.seconds, default=None)
 
 
@@ -83,22 +84,22 @@ def _summary_table(outcome: Outcome) -> list[str]:
     lines = [
         "Time of the fit alone; a ratio above 1 says that this service is so many times faster than the best peer.",
         "",
-        _row("shape", *(word for gap in TARGETS for word in (f"best peer, {gap:.0e}", OURS, "ratio")), "peak MiB"),
-        _row(*["---"] * (3 * len(TARGETS) + 2)),
+        row("shape", *(word for gap in TARGETS for word in (f"best peer, {gap:.0e}", OURS, "ratio")), "peak MiB"),
+        row(*["---"] * (3 * len(TARGETS) + 2)),
     ]
     for reference in outcome.references:
         cells: list[str] = []
         for target in TARGETS:
-            best, ours = best_peer(outcome, reference.shape, target), _at(outcome, reference.shape, OURS, target)
+            best, ours = best_peer(outcome, reference.shape, target), at_gap(outcome, reference.shape, OURS, target)
             cells += [f"{best.peer} {duration(best.seconds)}" if best else NOTHING]
             cells += [str(ours) if ours else _remark(outcome, reference.shape, OURS), ratio(best, ours)]
-        lines.append(_row(reference.shape, *cells, _peaks(outcome, reference.shape)))
+        lines.append(row(reference.shape, *cells, _peaks(outcome, reference.shape)))
     return lines
 
 
 def _peaks(outcome: Outcome, shape: str) -> str:
     """Peak memory above the data at the tightest gap: the service's against the best peer's."""
-    both = [_at(outcome, shape, OURS, TARGETS[-1]), best_peer(outcome, shape, TARGETS[-1])]
+    both = [at_gap(outcome, shape, OURS, TARGETS[-1]), best_peer(outcome, shape, TARGETS[-1])]
     return " against ".join(f"{each.peak_mib:.0f}" if each else NOTHING for each in both)
 
 
@@ -107,18 +108,19 @@ def _shape_section(outcome: Outcome, shape: str) -> list[str]:
     lines = [
         f"Reference optimum {reference.value!r}, itself within {reference.gap:.1e}. Curves: `curves-{shape}.svg`.",
         "",
-        _row("peer", *(f"to {target:.0e}" for target in TARGETS), "rounds", "peak MiB", "smallest gap", "remark"),
-        _row(*["---"] * (len(TARGETS) + 5)),
+        row("peer", *(f"to {target:.0e}" for target in TARGETS), "rounds", "peak MiB", "smallest gap", "remark"),
+        row(*["---"] * (len(TARGETS) + 5)),
     ]
     return lines + [_peer_row(outcome, shape, name) for name in _names(outcome, shape)]
 
 
 def _peer_row(outcome: Outcome, shape: str, name: str) -> str:
-    at = [_at(outcome, shape, name, target) for target in TARGETS]
+    at = [at_gap(outcome, shape, name, target) for target in TARGETS]
     tightest = next((each for each in reversed(at) if each), None)
     runs = _runs(outcome, shape, name)
-    remarks = [text for text in (outcome.remarks.get((shape, name), ""), PEERS[name].note) if text]
-    return _row(
+    solvers = ", ".join(dict.fromkeys(run.solver for run in runs if run.solver))
+    remarks = [text for text in (outcome.remarks.get((shape, name), ""), PEERS[name].note, solvers) if text]
+    return row(
         name,
         *(str(each) if each else NOTHING for each in at),
         str(tightest.rounds) if tightest else NOTHING,
@@ -136,7 +138,8 @@ def _runs(outcome: Outcome, shape: str, peer: str) -> list[Run]:
     return [run for run in outcome.runs if (run.shape, run.peer) == (shape, peer)]
 
 
-def _at(outcome: Outcome, shape: str, peer: str, target: float) -> Reached | None:
+def at_gap(outcome: Outcome, shape: str, peer: str, target: float) -> Reached | None:
+    """How a peer reached a gap on a shape, or None when it did not."""
     return reached(_runs(outcome, shape, peer), target)
 
 
@@ -159,5 +162,6 @@ def duration(seconds: float) -> str:
     return f"{seconds:.3g} s" if seconds >= 1 else f"{1e3 * seconds:.3g} ms"
 
 
-def _row(*cells: str) -> str:
+def row(*cells: str) -> str:
+    """A line of a Markdown table."""
     return f"| {' | '.join(cells)} |"

@@ -9,14 +9,15 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Collection
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmarks.training import shapes
-from benchmarks.training.objective import optimum
-from benchmarks.training.peers import N_THREADS, OURS, PEERS, Peer
+from benchmarks.training.optimum import optimum
+from benchmarks.training.ours import OURS
+from benchmarks.training.peer import N_THREADS, Peer
 
 TARGETS = (1e-6, 1e-10)
 # A peer so many times slower than the fastest has shown its place in one round.
@@ -33,7 +34,10 @@ THREADS = {
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One fit: its tolerance, seconds, peak memory above the data in MiB, and gap relative to the optimum."""
+    """One fit: its tolerance, seconds, peak memory above the data in MiB, and gap relative to the optimum.
+
+    solver and status: who did it, and how it ended, where a peer says so.
+    """
 
     shape: str
     peer: str
@@ -42,11 +46,13 @@ class Run:
     seconds: float
     peak_mib: float
     gap: float
+    solver: str = ""
+    status: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """f at the reference optimum and how far Newton's model says it is from the minimum, relative to f."""
+    """f at the reference optimum, and how far it is from the minimum relative to f: see ``Optimum``."""
 
     shape: str
     value: float
@@ -75,17 +81,12 @@ class Outcome:
         return cls([Run(**each) for each in read["runs"]], [Reference(**each) for each in read["references"]], remarks)
 
 
-def measure(outcome: Outcome, name: str, chosen: Collection[str] | None, *, rounds: int, limit_s: float) -> None:
-    """Measure one shape into the outcome; chosen peers, or None for the usual ones.
+def measure(outcome: Outcome, name: str, peers: Sequence[Peer], *, rounds: int, limit_s: float) -> None:
+    """Measure peers on one shape into the outcome.
 
     The first round climbs each peer's ladder until the tightest target is reached; later rounds repeat the rungs that
     reached a target, and the rung before each, unless the peer's place is clear.
     """
-    peers = [
-        peer
-        for peer in PEERS.values()
-        if (name in peer.usual if chosen is None else name in peer.can and peer.name in chosen)
-    ]
     for peer in peers:
         if peer.version is None:
             outcome.remarks[name, peer.name] = "missing: not installed"
@@ -107,11 +108,9 @@ def _measure_shape(name: str, peers: list[Peer], outcome: Outcome, rounds: int, 
 
 
 def _reference(name: str, folder: Path) -> Reference:
-    """Draw the problem, leave it in the folder, and find its optimum."""
+    """Draw the problem into the folder, and find its optimum."""
     print(f"{name}: drawing the rows and finding the optimum", flush=True)
-    problem = shapes.drawn(name)
-    shapes.save(problem, folder)
-    best = optimum(problem)
+    best = optimum(shapes.drawn(name, folder).in_memory())
     return Reference(name, best.value, best.gap)
 
 

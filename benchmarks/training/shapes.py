@@ -3,68 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 from scipy import sparse
 
-Matrix: TypeAlias = npt.NDArray[np.float64]
-Index: TypeAlias = npt.NDArray[np.int64]
+from benchmarks.training.problem import Index, Matrix, Problem, RowsFile, rows_path, save
 
 LEVELS = (10, 20, 50, 200, 500, 2000)
 N_NUMERIC = 10
+# Rows of shape I that are drawn, and written as a row group, at a time.
+ROW_GROUP = 250_000
 
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Rows X (n, p), dense or CSR, classes y (n,) in 0…n_classes-1, and C, the inverse strength of the L2 penalty.
-
-    codes (n, 6): the levels behind the one-hot columns of shape H, for peers that take categoricals; else None.
-    """
-
-    X: Any
-    y: Index
-    n_classes: int
-    C: float
-    codes: Index | None = None
-
-    @property
-    def l2(self) -> float:
-        """1 / (n C): the strength beside a mean loss."""
-        return 1.0 / (len(self.y) * self.C)
-
-    def head(self, n_rows: int) -> Problem:
-        """The first rows alone, to warm up on."""
-        codes = None if self.codes is None else self.codes[:n_rows]
-        return Problem(self.X[:n_rows], self.y[:n_rows], self.n_classes, self.C, codes)
+Draw: TypeAlias = Callable[[np.random.Generator], Problem]
+Fill: TypeAlias = Callable[[np.random.Generator, Path], Problem]
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A name, what stands behind it, and how to draw it."""
+    """A name, what stands behind it, how to draw it into a folder, and the shape whose rows it shares, if any."""
 
     name: str
     text: str
-    draw: Callable[[np.random.Generator], Problem]
+    fill: Fill
+    rows_of: str = ""
 
 
-def dense(n_rows: int, n_columns: int, n_classes: int = 2) -> Callable[[np.random.Generator], Problem]:
+def dense(n_rows: int, n_columns: int, n_classes: int = 2) -> Draw:
     """Normal columns with one factor in common and spreads from 0.5 to 2; logits of spread 2."""
 
     def draw(rng: np.random.Generator) -> Problem:
-        X = rng.standard_normal((n_rows, n_columns))
-        X += 0.5 * rng.standard_normal((n_rows, 1))
-        X *= np.geomspace(0.5, 2.0, n_columns)
+        X = _normal_columns(n_rows, n_columns, rng)
         w = rng.standard_normal((n_columns, 1 if n_classes == 2 else n_classes))
         return Problem(X, _labels(X @ w, rng), n_classes, C=1.0)
 
     return draw
 
 
-def words(n_rows: int, n_columns: int, per_row: int) -> Callable[[np.random.Generator], Problem]:
+def words(n_rows: int, n_columns: int, per_row: int) -> Draw:
     """Sparse rows of unit length, as of a text: column frequencies fall like 1 / rank."""
 
     def draw(rng: np.random.Generator) -> Problem:
@@ -79,7 +57,7 @@ def words(n_rows: int, n_columns: int, per_row: int) -> Callable[[np.random.Gene
     return draw
 
 
-def one_hot(n_rows: int) -> Callable[[np.random.Generator], Problem]:
+def one_hot(n_rows: int) -> Draw:
     """Ten normal columns, then six categoricals of 10 to 2000 levels as one-hot columns, in CSR."""
 
     def draw(rng: np.random.Generator) -> Problem:
@@ -99,49 +77,97 @@ def one_hot(n_rows: int) -> Callable[[np.random.Generator], Problem]:
     return draw
 
 
+def with_l1(draw: Draw, fraction: float, *, fit_intercept: bool) -> Draw:
+    """A drawn problem of two classes with an L1 penalty, at this fraction of the strength that leaves no column."""
+
+    def penalised(rng: np.random.Generator) -> Problem:
+        problem = draw(rng)
+        residual = problem.y - (problem.y.mean() if fit_intercept else 0.5)
+        strongest = float(abs(problem.X.T @ residual).max())
+        return replace(problem, C=1.0 / (fraction * strongest), l1_ratio=1.0, fit_intercept=fit_intercept)
+
+    return penalised
+
+
+def kept(draw: Draw) -> Fill:
+    """Draw in memory, and save in the folder."""
+
+    def fill(rng: np.random.Generator, folder: Path) -> Problem:
+        problem = draw(rng)
+        save(problem, folder)
+        return problem
+
+    return fill
+
+
+def in_file(n_rows: int, n_columns: int, row_group: int = ROW_GROUP) -> Fill:
+    """The rows of ``dense`` for two classes, in a Parquet file, with one row group in memory at a time."""
+
+    def fill(rng: np.random.Generator, folder: Path) -> Problem:
+        w = rng.standard_normal((n_columns, 1))
+        spreads = _spreads(n_columns)
+        # The spread of the logits of ``_normal_columns``: ``dense`` takes it from its rows, which here come one by one.
+        w *= 2.0 / np.sqrt(np.sum((spreads * w[:, 0]) ** 2) + 0.25 * np.sum(spreads * w[:, 0]) ** 2)
+
+        def chunk(start: int) -> tuple[Matrix, Index]:
+            X = _normal_columns(min(row_group, n_rows - start), n_columns, rng)
+            return X, _two_classes(X @ w, rng)
+
+        chunks = map(chunk, range(0, n_rows, row_group))
+        rows, y = RowsFile.write(rows_path(folder), n_columns, chunks)
+        problem = Problem(rows, y, 2, C=1.0)
+        save(problem, folder)
+        return problem
+
+    return fill
+
+
+def _spreads(n_columns: int) -> Matrix:
+    return np.geomspace(0.5, 2.0, n_columns)
+
+
+def _normal_columns(n_rows: int, n_columns: int, rng: np.random.Generator) -> Matrix:
+    X = rng.standard_normal((n_rows, n_columns))
+    X += 0.5 * rng.standard_normal((n_rows, 1))
+    X *= _spreads(n_columns)
+    return X
+
+
 def _labels(logits: Matrix, rng: np.random.Generator) -> Index:
     logits = 2.0 * (logits - logits.mean(axis=0)) / logits.std()
     if logits.shape[1] == 1:
-        return np.asarray(rng.logistic(size=len(logits)) < logits[:, 0], dtype=np.int64)
+        return _two_classes(logits, rng)
     return np.asarray((logits + rng.gumbel(size=logits.shape)).argmax(axis=1), dtype=np.int64)
 
 
+def _two_classes(logits: Matrix, rng: np.random.Generator) -> Index:
+    return np.asarray(rng.logistic(size=len(logits)) < logits[:, 0], dtype=np.int64)
+
+
+_WIDE, _WORDS = dense(500, 20_000), words(20_000, 100_000, 100)
 SHAPES = {
     shape.name: shape
     for shape in (
-        Shape("A", "150×4", dense(150, 4)),
-        Shape("A3", "150×4, 3 classes", dense(150, 4, 3)),
-        Shape("B", "1e6×30", dense(1_000_000, 30)),
-        Shape("C", "2e5×200", dense(200_000, 200)),
-        Shape("D", "2e4×2000", dense(20_000, 2_000)),
-        Shape("E", "500×20 000", dense(500, 20_000)),
-        Shape("F", "sparse 2e4×1e5, 100 draws a row, C = 10", words(20_000, 100_000, 100)),
-        Shape("G", "1e5×50, 10 classes", dense(100_000, 50, 10)),
-        Shape("H", "one-hot 5e5 rows, 6 categoricals of 10–2000 levels, 10 numeric", one_hot(500_000)),
+        Shape("A", "150×4", kept(dense(150, 4))),
+        Shape("A3", "150×4, 3 classes", kept(dense(150, 4, 3))),
+        Shape("B", "1e6×30", kept(dense(1_000_000, 30))),
+        Shape("C", "2e5×200", kept(dense(200_000, 200))),
+        Shape("D", "2e4×2000", kept(dense(20_000, 2_000))),
+        Shape("E", "500×20 000", kept(_WIDE)),
+        Shape("F", "sparse 2e4×1e5, 100 draws a row, C = 10", kept(_WORDS)),
+        Shape("G", "1e5×50, 10 classes", kept(dense(100_000, 50, 10))),
+        Shape("H", "one-hot 5e5 rows, 6 categoricals of 10–2000 levels, 10 numeric", kept(one_hot(500_000))),
+        Shape("I", "5e6×30 from a Parquet file", in_file(5_000_000, 30)),
+        Shape("L1E", "500×20 000, L1", kept(with_l1(_WIDE, 0.1, fit_intercept=True)), "E"),
+        Shape("L1F", "sparse 2e4×1e5, L1, no intercept", kept(with_l1(_WORDS, 0.01, fit_intercept=False)), "F"),
     )
 }
 
 
-def drawn(name: str, seed: int = 0) -> Problem:
-    """The problem of a shape; the same seed gives the same numbers.  Raises KeyError for an unknown name."""
-    return SHAPES[name].draw(np.random.default_rng([seed, *name.encode()]))
+def drawn(name: str, folder: Path, seed: int = 0) -> Problem:
+    """Draw the problem of a shape, and leave it in a folder; the same seed gives the same numbers.
 
-
-def save(problem: Problem, folder: Path) -> None:
-    """Write a problem where the child processes find it."""
-    if sparse.issparse(problem.X):
-        sparse.save_npz(folder / "X.npz", problem.X, compressed=False)
-    else:
-        np.save(folder / "X.npy", problem.X)
-    if problem.codes is not None:
-        np.save(folder / "codes.npy", problem.codes)
-    np.savez(folder / "rest.npz", y=problem.y, n_classes=problem.n_classes, C=problem.C)
-
-
-def load(folder: Path) -> Problem:
-    """Read what ``save`` wrote."""
-    dense_file, codes_file = folder / "X.npy", folder / "codes.npy"
-    X = np.load(dense_file) if dense_file.exists() else sparse.load_npz(folder / "X.npz")
-    codes = np.load(codes_file) if codes_file.exists() else None
-    with np.load(folder / "rest.npz") as rest:
-        return Problem(X, rest["y"], int(rest["n_classes"]), float(rest["C"]), codes)
+    Raises KeyError for an unknown name.
+    """
+    shape = SHAPES[name]
+    return shape.fill(np.random.default_rng([seed, *(shape.rows_of or name).encode()]), folder)
