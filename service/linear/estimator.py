@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import inspect
 import math
+from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
 
-from service.errors import InvalidParameter, NumericOverflow
+from service.errors import InvalidParameter
 from service.linear import checks, interop
 from service.linear.checks import Labels, Matrix, Vector
 from service.linear.coefficient_table import INTERCEPT, CoefficientTable, coefficient_table, summary_text
 from service.linear.columns import Columns
 from service.linear.fit import Specification, fit_rows
 from service.linear.inference import COVARIANCES, standard_errors
-from service.linear.lanes import in_lanes, one_blas_thread, parts_of
-from service.linear.link import log_sigmoid, log_softmax, sigmoid, softmax
+from service.linear.lanes import one_blas_thread
 from service.linear.objective import Index
+from service.linear.predict import log_probabilities, of_logits, probabilities
 from service.linear.solver import Status
 from service.linear.solvers import SOLVER_NAMES
 
@@ -137,18 +138,7 @@ class LogisticRegression:
 
     def decision_function(self, X: Any) -> Matrix:
         """The logit of the second class, (n,), or the K logits, (n, K); raises NumericOverflow beyond doubles."""
-        columns, coef = self._checked(X), np.ascontiguousarray(self.coef_.T)
-
-        def part(lane: slice) -> Matrix:
-            parts = parts_of(lane, columns.pass_height)
-            return np.concatenate([columns.block(rows).product(coef) for rows in parts])
-
-        with np.errstate(over="ignore", invalid="ignore"):
-            logits = np.concatenate(in_lanes(columns.shape[0], columns.row_numbers, part)) + self.intercept_
-        if not np.isfinite(logits).all():
-            checks.check_columns_finite(columns)
-            raise NumericOverflow("X holds numbers too large for these coefficients; rescale its columns")
-        return logits.ravel() if len(self.classes_) == 2 else np.asarray(logits, dtype=np.float64)
+        return self._of_logits(X, lambda logits: logits, None if self._has_two_classes else len(self.classes_))
 
     def predict(self, X: Any) -> Labels:
         """The most probable label of each row, (n,); a tie goes to the first of ``classes_``."""
@@ -158,17 +148,19 @@ class LogisticRegression:
 
     def predict_proba(self, X: Any) -> Matrix:
         """P(class | row), (n, K) in the order of ``classes_``; rows sum to 1."""
-        logits = self.decision_function(X)
-        if len(self.classes_) == 2:
-            return np.column_stack([sigmoid(-logits), sigmoid(logits)])
-        return softmax(logits)
+        return self._of_logits(X, probabilities, len(self._fitted().classes_))
 
     def predict_log_proba(self, X: Any) -> Matrix:
         """Logarithms of P(class | row), (n, K): finite where the probability itself underflows to 0."""
-        logits = self.decision_function(X)
-        if len(self.classes_) == 2:
-            return np.column_stack([log_sigmoid(-logits), log_sigmoid(logits)])
-        return log_softmax(logits)
+        return self._of_logits(X, log_probabilities, len(self._fitted().classes_))
+
+    @property
+    def _has_two_classes(self) -> bool:
+        return len(self._fitted().classes_) == 2
+
+    def _of_logits(self, X: Any, then: Callable[[Matrix], Matrix], n_outputs: int | None) -> Matrix:
+        with one_blas_thread():
+            return of_logits(self._checked(X), self.coef_, self.intercept_, then, n_outputs)
 
     def signed_distance(self, X: Any) -> Matrix:
         """Signed distance of each row to the hyperplane xᵀw + b = 0: (xᵀw + b) / ‖w‖, shaped like ``decision_function``.
