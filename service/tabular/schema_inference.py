@@ -8,14 +8,15 @@ import numpy as np
 
 from service.errors import EmptyInput, InvalidInput, MissingValue, NonFinite, quoted
 from service.tabular.schema import CategoricalFeature, Feature, MissingPolicy, NumericFeature, Schema
-from service.tabular.table import Column, NumericColumn, Table, TextColumn, is_numeric, missing_cells
+from service.tabular.table import Column, NumericColumn, Tabular, TextColumn, is_numeric, missing_cells
 
 MAX_CATEGORIES = 1_000
 
 
-def infer_schema(table: Table, *, missing: MissingPolicy = "reject", missing_values: tuple[str, ...] = ()) -> Schema:
+def infer_schema(table: Tabular, *, missing: MissingPolicy = "reject", missing_values: tuple[str, ...] = ()) -> Schema:
     """The schema of the features in ``table``: means, ranges, categories and shares of the cells that are present.
 
+    Columns are looked at one after another, each of them whole, so that rows on disk give the same bits.
     missing_values: the words that stood for a missing cell in the training file.
     Raises EmptyInput without rows or columns; MissingValue under ``reject``; NonFinite; InvalidInput for a column
     without any value or a text column of more than 1 000 categories.

@@ -71,8 +71,8 @@ class Tabular(Protocol):
     def rows(self, index: Index) -> Tabular:
         """The table of the rows at ``index``, which ascends."""
 
-    def blocks(self) -> Iterator[Table]:
-        """The rows in order, some of them at a time."""
+    def blocks(self, width: int = 0) -> Iterator[Table]:
+        """The rows in order, some of them at a time: the fewer the more numbers (``width``) will be made of a row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +113,9 @@ class Table:
         """The table of the rows at ``index``, in that order."""
         return Table(self.names, tuple(column[index] for column in self.columns), len(index))
 
-    def blocks(self) -> Iterator[Table]:
-        """The rows in order, some of them at a time; no copies."""
-        height = block_rows(len(self.names))
+    def blocks(self, width: int = 0) -> Iterator[Table]:
+        """The rows in order, some of them at a time, see ``Tabular``; no copies."""
+        height = block_rows(max(width, len(self.names)))
         for start in range(0, self.n_rows, height):
             stop = min(start + height, self.n_rows)
             yield Table(self.names, tuple(column[start:stop] for column in self.columns), stop - start)
@@ -128,10 +128,11 @@ def concatenated(chunks: Iterable[Table]) -> Table:
     """
     tables = list(chunks)
     columns = zip(*(table.columns for table in tables), strict=True)
-    return Table(tables[0].names, tuple(map(_joined, columns)), sum(table.n_rows for table in tables))
+    return Table(tables[0].names, tuple(map(joined, columns)), sum(table.n_rows for table in tables))
 
 
-def _joined(parts: Sequence[Column]) -> Column:
+def joined(parts: Sequence[Column]) -> Column:
+    """The parts of a column as one: text when one of them is, see ``concatenated``."""
     if all(map(is_numeric, parts)):
         return np.concatenate([part.astype(np.float64, copy=False) for part in parts])
     return np.concatenate([_texts_of(part) for part in parts])
