@@ -24,7 +24,8 @@ from service.record import CertificateRecord, MetricsRecord, Provenance, Trainin
 from service.tabular.design import Design
 from service.tabular.schema import CategoricalFeature, Schema
 from service.tabular.schema_inference import infer_schema
-from service.tabular.table import Table
+from service.tabular.table import Tabular
+from service.training.design_rows import MEMORY_BYTES, DesignRows, design_rows
 from service.training.evaluate import evaluate
 from service.training.labels import class_tuple
 from service.training.options import TrainingOptions
@@ -42,7 +43,7 @@ MAX_STORED_PARAMS = 500
 class TrainingData:
     """Rows and their labels (n,), weights (n,) or None, and the words that stood for missing cells."""
 
-    table: Table
+    table: Tabular
     labels: npt.NDArray[Any]
     sample_weight: npt.NDArray[np.float64] | None = None
     missing_values: tuple[str, ...] = ()
@@ -75,11 +76,13 @@ def train(
     provenance: Provenance,
     *,
     on_phase: Callable[[str], None] = lambda _: None,
+    memory_bytes: int = MEMORY_BYTES,
 ) -> TrainedModel:
     """Fit ``data`` by ``options``; deterministic: the same rows, options and seed give the same model.
 
-    A row of weight 0 is a row that is not there.  on_phase: is told what begins.  Raises the InvalidInput subclasses of
-    ``infer_schema`` and of ``LogisticRegression.fit``, and Underdetermined, NumericOverflow.
+    A row of weight 0 is a row that is not there.  on_phase: is told what begins.  memory_bytes: see ``design_rows``.
+    Raises the InvalidInput subclasses of ``infer_schema`` and of ``LogisticRegression.fit``, and Underdetermined,
+    NumericOverflow, OutOfMemory.
     """
     on_phase("splitting")
     # Before the split, so that an error names the row by its number in ``data``.
@@ -91,7 +94,7 @@ def train(
     training = data.rows(training_rows)
     held_out = data.rows(held_out_rows) if len(held_out_rows) else None
     on_phase("fitting")
-    model, fitted, matrix = fit_model(training, options)
+    model, fitted, rows = fit_model(training, options, memory_bytes)
     estimator = fitted.estimator
     on_phase("evaluating")
     held_out = known_categories(held_out, model.schema)
@@ -106,21 +109,23 @@ def train(
         ),
         training=training_record(fitted, training, options),
         provenance=provenance,
-        warnings=warnings_of(estimator.certificate_, model.design, matrix, options),
+        warnings=warnings_of(estimator.certificate_, model.design, rows, options),
     )
     return TrainedModel(model, draft, held_out)
 
 
-def fit_model(training: TrainingData, options: TrainingOptions) -> tuple[Model, Fitted, npt.NDArray[np.float64]]:
-    """The model of the training rows, the fit it comes from, and the matrix of its design."""
+def fit_model(
+    training: TrainingData, options: TrainingOptions, memory_bytes: int = MEMORY_BYTES
+) -> tuple[Model, Fitted, DesignRows]:
+    """The model of the training rows, the fit it comes from, and the matrix of its design, see ``design_rows``."""
     schema = infer_schema(training.table, missing=options.missing, missing_values=training.missing_values)
     design = Design(schema, drop_first=not options.is_penalised)
-    matrix = design.matrix(training.table)
+    rows = design_rows(design, training.table, memory_bytes)
     try:
-        fitted = fit(matrix, training, options)
+        fitted = fit(rows.loaded(), training, options)
     except SeparationError as error:
         raise with_columns(error, design) from None
-    return assemble(schema, design, fitted), fitted, matrix
+    return assemble(schema, design, fitted), fitted, rows
 
 
 def with_columns(error: SeparationError, design: Design) -> SeparationError:
@@ -296,19 +301,18 @@ def expected_rank(design: Design, options: TrainingOptions) -> int:
 
 
 def warnings_of(
-    certificate: Certificate, design: Design, matrix: npt.NDArray[np.float64], options: TrainingOptions
+    certificate: Certificate, design: Design, rows: DesignRows, options: TrainingOptions
 ) -> tuple[str, ...]:
     """The names of what a user should know of the data and the fit."""
-    is_constant = np.ptp(matrix, axis=0) == 0
     # Beside an intercept a constant column adds nothing to the rank; without one, only a column of zeros does not.
-    idle = int((is_constant & (options.fit_intercept | (matrix[0] == 0))).sum())
+    idle = int((rows.is_constant & (options.fit_intercept | (rows.minimum == 0))).sum())
     left_out = any(
         isinstance(feature, CategoricalFeature) and len(feature.categories) == 1 for feature in design.schema.features
     )
     said = {
         "separation": certificate.separation in {"quasi", "complete"},
-        "constant-column": left_out or bool(is_constant.any()),
-        "collinear": certificate.rank < min(expected_rank(design, options) - idle, len(matrix)),
+        "constant-column": left_out or bool(rows.is_constant.any()),
+        "collinear": certificate.rank < min(expected_rank(design, options) - idle, rows.X.shape[0]),
         "not-converged": certificate.status != Status.OPTIMAL.value,
     }
     return tuple(name for name, holds in said.items() if holds)
