@@ -76,7 +76,7 @@ class CertificateRecord(Record):
     gap_bound: float | None
     gap_relative: float | None
     status: str
-    rank: int
+    rank: int | None
     separation: Literal["none", "quasi", "complete", "undecided"]
     witness: tuple[float, ...] | None
     solver: str

@@ -14,6 +14,7 @@ from sklearn.linear_model import LogisticRegression as Peer
 from service import LogisticRegression
 from service.errors import InvalidParameter, SeparationError
 from service.linear import link, metrics
+from service.linear.columns import DenseColumns
 from service.linear.objective import Rows
 from service.linear.objective_binary import BinaryObjective
 from service.linear.report import classification_report
@@ -43,7 +44,7 @@ def sepals() -> tuple[Matrix, Labels]:
 
 
 def objective_of(X: Matrix, y: Labels, C: float = math.inf) -> BinaryObjective:
-    rows = Rows(X, np.ones(len(X)), np.full(X.shape[1], 1 / C), fit_intercept=True)
+    rows = Rows(DenseColumns(X), np.ones(len(X)), np.full(X.shape[1], 1 / C), fit_intercept=True)
     return BinaryObjective(rows, y.astype(np.float64))
 
 

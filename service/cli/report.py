@@ -135,7 +135,7 @@ def certificate_line(outcome: TrainingOutcome) -> str:
     )
     return (
         f"\ncertificate: {certificate.status}; objective {certificate.objective:.8g}, {distance}; "
-        f"rank {certificate.rank}; separation {certificate.separation}; solver {certificate.solver} "
+        f"rank {certificate.rank or 'not computed'}; separation {certificate.separation}; solver {certificate.solver} "
         f"({certificate.reason}), {certificate.passes} passes"
     )
 

@@ -13,6 +13,7 @@ from service.errors import InvalidParameter
 from service.linear import checks
 from service.linear.certificate import design_rank
 from service.linear.checks import Matrix, Vector
+from service.linear.columns import DenseColumns
 from service.linear.estimator import LogisticRegression
 from service.linear.factor import factorise
 from service.linear.fit import objective_of
@@ -43,7 +44,7 @@ class FittedRows:
     def of(cls, model: LogisticRegression, X: Any, y: Any, sample_weight: Any = None) -> FittedRows:
         """Raises InvalidParameter unless rows, labels and weights, all above 0, are those that ``model`` was fitted to."""
         matrix = checks.as_matrix(X)
-        checks.check_feature_count(matrix, model.n_features_in_, type(model).__name__)
+        checks.check_feature_count(matrix.shape[1], model.n_features_in_, type(model).__name__)
         labels, weights = checks.as_labels(y, len(matrix)), checks.as_weights(sample_weight, len(matrix))
         classes, index = checks.classes_and_index(labels)
         if not np.array_equal(classes, model.classes_) or not (weights > 0).all():
@@ -52,7 +53,9 @@ class FittedRows:
         scaling = Scaling.standard(matrix)
         if not model.fit_intercept:
             scaling = replace(scaling, centre=np.zeros_like(scaling.centre))
-        rows = Rows(scaling.apply(matrix), weights, 1.0 / model.C / scaling.scale**2, bool(model.fit_intercept))
+        rows = Rows(
+            DenseColumns(scaling.apply(matrix)), weights, 1.0 / model.C / scaling.scale**2, bool(model.fit_intercept)
+        )
         w = np.column_stack([model.coef_ * scaling.scale, model.intercept_ + model.coef_ @ scaling.centre])
         fitted = cls(objective_of(rows, index, len(classes)), w[:, : rows.width].ravel(), scaling)
         if not math.isclose(fitted.loss, -model.likelihood_.log_likelihood, rel_tol=1e-6, abs_tol=1e-6):
@@ -91,9 +94,10 @@ def score_test(model: LogisticRegression, X: Any, y: Any, omitted: Any, sample_w
     rows, more = fitted.objective.rows, checks.as_matrix(omitted)
     if len(more) != rows.n_rows:
         raise InvalidParameter(f"the omitted columns must have the {rows.n_rows} rows of X")
-    both = np.column_stack([rows.X, Scaling.standard(more).apply(more) if rows.fit_intercept else more])
-    larger = replace(fitted.objective, rows=replace(rows, X=both, l2=np.zeros(both.shape[1])))
-    n_columns, by_logit = rows.X.shape[1], fitted.w.reshape(-1, rows.width)
+    added = Scaling.standard(more).apply(more) if rows.fit_intercept else more
+    both = np.column_stack([rows.augmented()[:, : rows.n_columns], added])
+    larger = replace(fitted.objective, rows=replace(rows, X=DenseColumns(both), l2=np.zeros(both.shape[1])))
+    n_columns, by_logit = rows.n_columns, fitted.w.reshape(-1, rows.width)
     w = np.insert(by_logit, [n_columns] * more.shape[1], 0.0, axis=1).ravel()
     _, gradient, hessian = larger.value_gradient_hessian(w)
     df = (design_rank(larger.rows) - design_rank(rows)) * (len(model.classes_) - 1)
@@ -133,20 +137,19 @@ def _profile(fitted: FittedRows, column: int) -> Callable[[float], float]:
     """Twice the log-likelihood that is lost where the coefficient of a column is held at t and the others follow."""
     objective = fitted.objective
     assert isinstance(objective, BinaryObjective)
-    rows = replace(
-        objective.rows, X=np.delete(objective.rows.X, column, axis=1), l2=np.delete(objective.rows.l2, column)
-    )
+    rows, held_column = _without(objective.rows, column), objective.rows.augmented()[:, column]
     start, best = np.delete(fitted.w, column), objective.value(fitted.w)
 
     def lost(t: float) -> float:
-        held = BinaryObjective(rows, objective.y, offset=t * objective.rows.X[:, column])
+        held = BinaryObjective(rows, objective.y, offset=t * held_column)
         return 2.0 * (Newton(tol=1e-13).minimise(held, start).objective - best)
 
     return lost
 
 
 def _without(rows: Rows, column: int) -> Rows:
-    return replace(rows, X=np.delete(rows.X, column, axis=1), l2=np.delete(rows.l2, column))
+    others = np.delete(rows.augmented()[:, : rows.n_columns], column, axis=1)
+    return replace(rows, X=DenseColumns(others), l2=np.delete(rows.l2, column))
 
 
 def _crossing(excess: Callable[[float], float], inside: float, step: float) -> float:

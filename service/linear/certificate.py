@@ -41,7 +41,7 @@ class Certificate:
 
     objective: P at the fit, Σ weight · loss + ½ λ ‖coef‖².  gap_bound: P - P* is at most this, inf when nothing is
     known.  gap_relative: gap_bound / objective.  status: why the solver stopped.  rank: linearly independent columns,
-    the intercept counted.  separation: of the classes by a hyperplane; "none", "quasi" and "complete" are proved,
+    the intercept counted; None where a penalty makes it idle and it would cost more than the fit.  separation: of the classes by a hyperplane; "none", "quasi" and "complete" are proved,
     "undecided" is said of everything else.  witness: for "quasi" and "complete", the direction that proves it, (k, p + 1)
     with the intercept last: see ``separation``.  solver and reason: which method ran, and why.  passes: times that it read all rows.
     """
@@ -50,7 +50,7 @@ class Certificate:
     gap_bound: float
     gap_relative: float
     status: str
-    rank: int
+    rank: int | None
     separation: Separation
     witness: Vector | None
     solver: str
@@ -86,7 +86,7 @@ def _curved_directions(objective: Objective) -> int:
     n_logits = objective.n_params // rows.width
     if n_logits == 1:
         return design_rank(rows)
-    n_live = int(rows.X.any(axis=0).sum()) + int(rows.fit_intercept)
+    n_live = int(np.count_nonzero(rows.X.largest_magnitudes())) + int(rows.fit_intercept)
     return (n_logits - 1) * design_rank(rows) + n_live
 
 
@@ -172,19 +172,21 @@ def design_rank(rows: Rows) -> int:
     if rows.width > rows.n_rows and _rows_are_independent(rows):
         return rows.n_rows
     # Some rows often settle it: more of them cannot lower the rank.
-    some = rows.augmented(slice(None, None, max(1, rows.n_rows // (4 * rows.width + 1000))))
+    step = max(1, rows.n_rows // (2 * rows.width + 1000))
+    some = rows.subset(np.arange(0, rows.n_rows, step), np.ones(1)).augmented() if step > 1 else rows.augmented()
     scaled = some / _units(some)
     gram = scaled.T @ scaled if rows.width <= len(scaled) else scaled @ scaled.T
     # Squaring loses half the digits: full rank is certain here, a deficit is not.
     if factorise(gram).rank == min(rows.width, rows.n_rows):
         return min(rows.width, rows.n_rows)
-    return _rank_by_orthogonal_factor(rows, np.append(_units(rows.X), np.ones(rows.width - rows.X.shape[1])))
+    largest = np.append(rows.X.largest_magnitudes(), np.ones(int(rows.fit_intercept)))
+    return _rank_by_orthogonal_factor(rows, np.where(largest > 0, largest, 1.0))
 
 
 def _rows_are_independent(rows: Rows) -> bool:
     """Whether the Gram matrix of the rows proves it; columns of very different units may hide it."""
     with np.errstate(over="ignore", invalid="ignore"):
-        gram = rows.row_gram(np.ones(rows.X.shape[1]))
+        gram = rows.row_gram(np.ones(rows.n_columns))
     return bool(np.isfinite(gram).all()) and factorise(gram).rank == rows.n_rows
 
 
@@ -200,7 +202,7 @@ def _rank_by_orthogonal_factor(rows: Rows, unit: Vector) -> int:
     # So high a block spends most of its work on its own rows, not on R.
     height = max(256, 4 * rows.width)
     for start in range(0, rows.n_rows, height):
-        stacked = np.vstack([R, rows.augmented(slice(start, start + height)) / unit])
+        stacked = np.vstack([R, rows.augmented(slice(start, min(start + height, rows.n_rows))) / unit])
         R = np.asarray(np.linalg.qr(stacked, mode="r"), dtype=np.float64)
     norms = np.linalg.norm(R, axis=0)
     values = np.linalg.svd(R / np.where(norms > 0, norms, 1.0), compute_uv=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
@@ -23,14 +22,17 @@ from service.errors import (
     WrongShape,
     WrongType,
 )
+from service.linear.columns import CodedColumns, Columns, ColumnsOnDemand, DenseColumns, SparseColumns
 from service.linear.interop import warn_column_vector
-from service.linear.lanes import in_lanes
+from service.linear.lanes import in_lanes, parts_of
 
 Matrix: TypeAlias = npt.NDArray[np.float64]
 Vector: TypeAlias = npt.NDArray[np.float64]
 Labels: TypeAlias = npt.NDArray[Any]
 
 LARGEST_MAGNITUDE = 1e150
+# An array in another order or type than C's doubles is copied up to here, 32 MiB, and read block by block beyond.
+MOST_COPIED = 1 << 22
 # The span of labels up to which counting beats sorting.
 MOST_COUNTED = 1 << 16
 MAX_CLASSES = 1000
@@ -44,51 +46,120 @@ def as_matrix(X: Any) -> Matrix:
     """
     if hasattr(X, "toarray"):
         raise TypeError("sparse input is not supported here; pass X.toarray()")
-    matrix = _as_numbers(X)
-    if matrix.ndim != 2:
-        raise WrongShape(
-            f"Expected 2D array of rows, got {matrix.ndim}D array instead. Reshape your data: X.reshape(-1, 1) "
-            "for one column, X.reshape(1, -1) for one row"
-        )
-    if 0 in matrix.shape:
-        axis = "sample" if matrix.shape[0] == 0 else "feature"
-        raise EmptyInput(f"Found array with 0 {axis}(s) (shape={matrix.shape}) while a minimum of 1 is required.")
-    check_finite(matrix)
+    matrix = _as_doubles(_as_array(X))
+    check_columns_finite(DenseColumns(matrix))
     return matrix
 
 
-def _as_numbers(X: Any) -> Matrix:
+def as_columns(X: Any) -> Columns:
+    """X as columns (n, p), n ≥ 1, p ≥ 1, all finite: see ``service.linear.columns`` for the forms.
+
+    A C-ordered float64 array is taken as it is, float32 and other orders stay so in memory, a memory-mapped file stays
+    on disk, SciPy's sparse matrices stay sparse, and ``Columns`` are themselves.  Raises what ``as_matrix`` raises.
+    """
+    if isinstance(X, (DenseColumns, SparseColumns, CodedColumns, ColumnsOnDemand)):
+        columns: Columns = X
+        check_shape(*columns.shape)
+    elif hasattr(X, "tocsr"):
+        columns = _sparse_columns(X)
+    else:
+        array = _as_array(X)
+        is_plain = array.dtype == np.float64 and array.flags.c_contiguous
+        if _is_on_disk(array) or (array.dtype.kind == "f" and array.size > MOST_COPIED and not is_plain):
+            columns = ColumnsOnDemand.of_array(array)
+        else:
+            columns = DenseColumns(np.ascontiguousarray(_as_doubles(array)))
+    check_columns_finite(columns)
+    return columns
+
+
+def _sparse_columns(X: Any) -> SparseColumns:
+    """The sparse matrix in CSR, a copy where it is not in that order already."""
+    check_shape(*X.shape)
+    if np.issubdtype(X.dtype, np.complexfloating):
+        raise ValueError("Complex data not supported")
+    csr = X.tocsr()
+    csr = csr if csr.dtype == np.float64 else csr.astype(np.float64)
+    if not csr.has_canonical_format:
+        csr = csr.copy()
+        csr.sum_duplicates()
+    return SparseColumns(csr)
+
+
+def _is_on_disk(array: npt.NDArray[Any]) -> bool:
+    """Whether the cells are a mapped file, of which a copy may not fit into memory."""
+    base: object = array
+    while isinstance(base, np.ndarray):
+        if isinstance(base, np.memmap):
+            return array.dtype.kind == "f"
+        base = base.base
+    return False
+
+
+def _as_array(X: Any) -> npt.NDArray[Any]:
+    """X as an array of two dimensions."""
     try:
-        array = np.asarray(X)
+        array: npt.NDArray[Any] = np.asanyarray(X) if isinstance(X, np.memmap) else np.asarray(X)
     except ValueError:
         raise RaggedRows("the rows of X have different lengths; each needs one number a column") from None
     if np.iscomplexobj(array):
         raise ValueError("Complex data not supported")
+    if array.ndim != 2:
+        # Cells that are no numbers are the greater surprise.
+        _as_doubles(array)
+        raise WrongShape(
+            f"Expected 2D array of rows, got {array.ndim}D array instead. Reshape your data: X.reshape(-1, 1) "
+            "for one column, X.reshape(1, -1) for one row"
+        )
+    check_shape(*array.shape)
+    return array
+
+
+def _as_doubles(array: npt.NDArray[Any]) -> Matrix:
     try:
         return np.asarray(array, dtype=np.float64)
     except ValueError:
         raise WrongType("X holds text that is not a number; encode text columns as numbers first") from None
 
 
-def check_finite(matrix: Matrix) -> None:
-    with np.errstate(over="ignore", invalid="ignore"):
-        sums = in_lanes(len(matrix), matrix.shape[1], lambda lane: float(matrix[lane].sum()))
-    if all(map(math.isfinite, sums)):
+def check_shape(n_rows: int, n_columns: int) -> None:
+    """Raise EmptyInput without rows or columns."""
+    if n_rows and n_columns:
         return
-    finite = np.isfinite(matrix)
-    if finite.all():
-        return
-    row, column = np.argwhere(~finite)[0]
-    word = "NaN" if np.isnan(matrix[row, column]) else "infinity"
-    raise NonFinite(f"Input X contains {word} (first at row {row}, column {column}); impute or remove it first")
+    axis = "feature" if n_rows else "sample"
+    raise EmptyInput(f"Found array with 0 {axis}(s) (shape={n_rows, n_columns}) while a minimum of 1 is required.")
 
 
-def check_range(matrix: Matrix) -> None:
+def check_columns_finite(columns: Columns) -> None:
+    """Raise NonFinite naming row and column of the first cell that is not a finite number."""
+    zeros = np.zeros(columns.shape[1])
+
+    def first_bad(lane: slice) -> slice | None:
+        for part in parts_of(lane, columns.pass_height):
+            with np.errstate(invalid="ignore"):
+                # 0 · x is 0, unless x is NaN or infinite; a sum of the cells themselves could overflow.
+                is_finite = np.isfinite(columns.block(part).product(zeros)).all()
+            if not is_finite:
+                return part
+        return None
+
+    bad = [part for part in in_lanes(columns.shape[0], columns.row_numbers, first_bad) if part is not None]
+    if not bad:
+        return
+    cells = columns.block(bad[0]).dense()
+    row, column = np.argwhere(~np.isfinite(cells))[0]
+    word = "NaN" if np.isnan(cells[row, column]) else "infinity"
+    raise NonFinite(
+        f"Input X contains {word} (first at row {bad[0].start + row}, column {column}); impute or remove it first"
+    )
+
+
+def check_range(columns: Columns) -> None:
     """Raise NumericOverflow where squares of the numbers would leave the range of doubles."""
-    columns = ~(np.maximum(matrix.max(axis=0), -matrix.min(axis=0)) <= LARGEST_MAGNITUDE)
-    if columns.any():
+    too_large = ~(columns.largest_magnitudes() <= LARGEST_MAGNITUDE)
+    if too_large.any():
         raise NumericOverflow(
-            f"column {int(np.argmax(columns))} holds numbers too large to compute with (above {LARGEST_MAGNITUDE:g}); "
+            f"column {int(np.argmax(too_large))} holds numbers too large to compute with (above {LARGEST_MAGNITUDE:g}); "
             "rescale it"
         )
 
@@ -182,11 +253,10 @@ def with_class_weight(weights: Vector, index: npt.NDArray[np.intp], classes: Lab
     return np.asarray(weights * per_class[index], dtype=np.float64)
 
 
-def check_feature_count(matrix: Matrix, expected: int, estimator: str) -> None:
-    if matrix.shape[1] != expected:
-        raise FeatureCount(
-            f"X has {matrix.shape[1]} features, but {estimator} is expecting {expected} features as input"
-        )
+def check_feature_count(n_columns: int, expected: int, estimator: str) -> None:
+    """Raise FeatureCount, in scikit-learn's words."""
+    if n_columns != expected:
+        raise FeatureCount(f"X has {n_columns} features, but {estimator} is expecting {expected} features as input")
 
 
 def check_classes(classes: Labels) -> None:

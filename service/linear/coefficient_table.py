@@ -89,7 +89,7 @@ def summary_text(
     penalty = "none" if math.isinf(C) else f"L2, C = {C:g}"
     lines = [
         "Logistic regression",
-        f"rows: {likelihood.n_rows}   penalty: {penalty}   rank: {certificate.rank}   status: {certificate.status}",
+        f"rows: {likelihood.n_rows}   penalty: {penalty}   rank: {certificate.rank or 'not computed'}   status: {certificate.status}",
         *likelihood_lines(likelihood),
         f"standard errors: {covariance}",
     ]

@@ -12,9 +12,10 @@ from service.errors import InvalidParameter, NumericOverflow
 from service.linear import checks, interop
 from service.linear.checks import Labels, Matrix, Vector
 from service.linear.coefficient_table import INTERCEPT, CoefficientTable, coefficient_table, summary_text
+from service.linear.columns import Columns
 from service.linear.fit import Specification, fit_rows
 from service.linear.inference import COVARIANCES, standard_errors
-from service.linear.lanes import one_blas_thread
+from service.linear.lanes import in_lanes, one_blas_thread, parts_of
 from service.linear.link import log_sigmoid, log_softmax, sigmoid, softmax
 from service.linear.objective import Index
 from service.linear.sandwich import require_one_logit
@@ -77,26 +78,26 @@ class LogisticRegression:
         """
         self._check_parameters()
         names = checks.feature_names(X)
-        matrix = checks.as_matrix(X)
-        labels = checks.as_labels(y, len(matrix))
-        weights = checks.as_weights(sample_weight, len(matrix))
+        columns = checks.as_columns(X)
+        n_rows, n_columns = columns.shape
+        labels, weights = checks.as_labels(y, n_rows), checks.as_weights(sample_weight, n_rows)
         # A row of weight 0 is a row that is not there, its label included.
         kept = weights > 0
         if not kept.all():
-            matrix, labels, weights = matrix[kept], labels[kept], weights[kept]
+            columns, labels, weights = columns.take(np.flatnonzero(kept)), labels[kept], weights[kept]
         classes, index = checks.classes_and_index(labels)
         checks.check_classes(classes)
         if self.covariance is not None:
             require_one_logit(self.covariance, 1 if len(classes) == 2 else len(classes))
         weights = checks.with_class_weight(weights, index, classes, self.class_weight)
-        start = self._warm_parameters(matrix.shape[1], classes) if self.warm_start else None
+        start = self._warm_parameters(n_columns, classes) if self.warm_start else None
         self._forget()
-        self.n_features_in_ = matrix.shape[1]
+        self.n_features_in_ = n_columns
         if names is not None:
             self.feature_names_in_ = names
         self.classes_ = classes
         with one_blas_thread():
-            self._fit(matrix, index, weights, start)
+            self._fit(columns, index, weights, start)
         return self
 
     def _forget(self) -> None:
@@ -104,7 +105,7 @@ class LogisticRegression:
         for name in [name for name in vars(self) if name.endswith("_")]:
             delattr(self, name)
 
-    def _fit(self, matrix: Matrix, index: Index, weights: Vector, start: Matrix | None) -> None:
+    def _fit(self, columns: Columns, index: Index, weights: Vector, start: Matrix | None) -> None:
         specification = Specification(
             C=float(self.C),
             fit_intercept=bool(self.fit_intercept),
@@ -114,7 +115,7 @@ class LogisticRegression:
             learning_rate=self.learning_rate,
             covariance=self.covariance,
         )
-        fit = fit_rows(matrix, index, weights, specification, start=start)
+        fit = fit_rows(columns, index, weights, specification, start=start)
         self.coef_, self.intercept_ = fit.coef, fit.intercept
         self.n_iter_ = np.array([max(fit.n_iter, 1)])
         self.loss_curve_ = fit.loss_curve
@@ -137,9 +138,14 @@ class LogisticRegression:
 
     def decision_function(self, X: Any) -> Matrix:
         """The logit of the second class, (n,), or the K logits, (n, K); raises NumericOverflow beyond doubles."""
-        matrix = self._checked(X)
+        columns, coef = self._checked(X), np.ascontiguousarray(self.coef_.T)
+
+        def part(lane: slice) -> Matrix:
+            parts = parts_of(lane, columns.pass_height)
+            return np.concatenate([columns.block(rows).product(coef) for rows in parts])
+
         with np.errstate(over="ignore", invalid="ignore"):
-            logits = matrix @ self.coef_.T + self.intercept_
+            logits = np.concatenate(in_lanes(columns.shape[0], columns.row_numbers, part)) + self.intercept_
         if not np.isfinite(logits).all():
             raise NumericOverflow("X holds numbers too large for these coefficients; rescale its columns")
         return logits.ravel() if len(self.classes_) == 2 else np.asarray(logits, dtype=np.float64)
@@ -210,15 +216,15 @@ class LogisticRegression:
             raise interop.not_fitted(self)
         return self
 
-    def _checked(self, X: Any) -> Matrix:
+    def _checked(self, X: Any) -> Columns:
         self._fitted()
         names = checks.feature_names(X)
         known = getattr(self, "feature_names_in_", None)
         if names is not None and known is not None and list(names) != list(known):
             raise ValueError(_names_differ(list(names), list(known)))
-        matrix = checks.as_matrix(X)
-        checks.check_feature_count(matrix, self.n_features_in_, type(self).__name__)
-        return matrix
+        columns = checks.as_columns(X)
+        checks.check_feature_count(columns.shape[1], self.n_features_in_, type(self).__name__)
+        return columns
 
     def _check_parameters(self) -> None:
         _require(_is_number(self.C) and self.C >= SMALLEST_C, "C", "a number above 0, or math.inf for no penalty")

@@ -24,6 +24,7 @@ from service.errors import InvalidParameter, TooManyClasses, Underdetermined
 from service.linear import checks
 from service.linear.certificate import design_rank
 from service.linear.checks import Labels, Matrix, Vector
+from service.linear.columns import DenseColumns
 from service.linear.factor import factorise
 from service.linear.likelihood import ChiSquareTest
 from service.linear.link import sigmoid
@@ -80,7 +81,7 @@ def firth_test(
     the errors of ``firth_logistic``.  Source: Heinze and Schemper, as above.
     """
     problem = _Problem.of(X, y, sample_weight, fit_intercept=fit_intercept)
-    n_columns = problem.objective.rows.X.shape[1]
+    n_columns = problem.objective.rows.n_columns
     if not columns or len(set(columns)) < len(columns) or not set(columns) <= set(range(n_columns)):
         raise InvalidParameter(f"columns must be different whole numbers from 0 to {n_columns - 1}")
     free = np.ones(problem.objective.n_params, dtype=np.bool_)
@@ -112,7 +113,7 @@ class _Problem:
         scaling = Scaling.standard(matrix)
         if not fit_intercept:
             scaling = replace(scaling, centre=np.zeros_like(scaling.centre))
-        rows = Rows(scaling.apply(matrix), weights, np.zeros(matrix.shape[1]), fit_intercept)
+        rows = Rows(DenseColumns(scaling.apply(matrix)), weights, np.zeros(matrix.shape[1]), fit_intercept)
         if design_rank(rows) < rows.width:
             raise Underdetermined("the columns are not linearly independent; remove those that others make up for")
         return cls(BinaryObjective(rows, index.astype(np.float64)), scaling, classes)

@@ -11,6 +11,7 @@ from service.errors import InvalidParameter, SeparationError
 from service.linear import checks
 from service.linear.certificate import Certificate, Separation, design_rank
 from service.linear.checks import Matrix, Vector
+from service.linear.columns import Columns
 from service.linear.inference import covariance_of
 from service.linear.likelihood import Likelihood, likelihood_of
 from service.linear.objective import Index, Objective, Rows
@@ -23,6 +24,8 @@ from service.linear.solvers import GradientDescent, Newton, NewtonCG, RowSpace
 
 # The Hessian of so many parameters takes 800 MB.
 MAX_NEWTON_PARAMS = 10_000
+# The rank of more columns costs as much as a fit that has a penalty.
+MOST_RANKED_COLUMNS = 1_000
 # Beyond, conjugate gradients are faster.
 MOST_PARAMS_WITH_HESSIAN = 3_000
 
@@ -59,23 +62,23 @@ class Fit:
 
 
 def fit_rows(
-    matrix: Matrix, index: Index, weights: Vector, specification: Specification, *, start: Matrix | None = None
+    columns: Columns, index: Index, weights: Vector, specification: Specification, *, start: Matrix | None = None
 ) -> Fit:
-    """Fit rows (n, p), classes 0…K-1 (n,) and weights (n,) > 0.
+    """Fit columns (n, p), classes 0…K-1 (n,) and weights (n,) > 0.
 
     start: (k, p + 1), the intercept last, where to begin.  Raises SeparationError when a solver that promises the optimum
     found no finite one, NumericOverflow, InvalidParameter, Diverged.
     """
-    n_classes, n_columns = int(index.max()) + 1, matrix.shape[1]
-    solver, reason = choose_solver(specification, len(matrix), n_columns, n_classes)
-    scaling, given = Scaling.identity(n_columns), matrix
-    if not Scaling.is_idle(matrix):
+    n_classes, (n_rows, n_columns) = int(index.max()) + 1, columns.shape
+    solver, reason = choose_solver(specification, n_rows, n_columns, n_classes)
+    scaling, given = Scaling.identity(n_columns), columns
+    if not columns.is_idle():
         if solver.promises_optimum:
-            scaling = conditioning(matrix, specification)
+            scaling = conditioning(columns, specification)
             with np.errstate(over="ignore"):
-                matrix = scaling.apply(matrix)
-        checks.check_range(matrix)
-    rows = Rows(np.ascontiguousarray(matrix), weights, specification.l2 / scaling.scale**2, specification.fit_intercept)
+                columns = columns.scaled(scaling)
+        checks.check_range(columns)
+    rows = Rows(columns, weights, specification.l2 / scaling.scale**2, specification.fit_intercept)
     objective = objective_of(rows, index, n_classes)
     solution = solver.minimise(objective, _start(objective, scaling, start))
     separation, witness = separation_of(objective, solution, scaling, given, index)
@@ -126,9 +129,9 @@ def _by_shape(n_rows: int, n_columns: int, n_params: int, *, penalised: bool) ->
     return Newton.name, f"{n_params} parameters: the Hessian is small"
 
 
-def conditioning(matrix: Matrix, specification: Specification) -> Scaling:
+def conditioning(columns: Columns, specification: Specification) -> Scaling:
     """Zero mean and unit spread for Newton's arithmetic; the penalty is adapted, so that the optimum is the same."""
-    scaling = Scaling.standard(matrix)
+    scaling = columns.conditioning()
     # Beyond this, λ / scale² and the columns themselves would leave the range of doubles.
     scale = np.clip(scaling.scale, 1e-140 * max(1.0, math.sqrt(1.0 / specification.C)), 1e140)
     return Scaling(scaling.centre if specification.fit_intercept else np.zeros_like(scale), scale)
@@ -148,14 +151,14 @@ def _start(objective: Objective, scaling: Scaling, warm: Matrix | None) -> Vecto
 def raw_parameters(rows: Rows, w: Vector, scaling: Scaling) -> tuple[Matrix, Vector]:
     """The parameters w as coefficients (k, p) and intercepts (k,) of the raw columns."""
     by_logit = w.reshape(-1, rows.width)
-    n_columns = rows.X.shape[1]
+    n_columns = rows.n_columns
     if not rows.fit_intercept:
         return scaling.to_raw(by_logit, np.zeros(len(by_logit)))[0], np.zeros(len(by_logit))
     return scaling.to_raw(by_logit[:, :n_columns], by_logit[:, n_columns])
 
 
 def separation_of(
-    objective: Objective, solution: Solution, scaling: Scaling, X: Matrix, index: Index
+    objective: Objective, solution: Solution, scaling: Scaling, X: Columns, index: Index
 ) -> tuple[Separation, Matrix | None]:
     """The verdict on separation and its witness (k, p + 1) in raw coefficients, the intercept last; see ``separation``."""
     if objective.separates(solution.w):
@@ -195,10 +198,20 @@ def certify(
         gap_bound=solution.gap_bound,
         gap_relative=solution.gap_relative,
         status=solution.status.value,
-        rank=design_rank(objective.rows),
+        rank=_rank(objective, solution),
         separation=separation,
         witness=witness,
         solver=solver.name,
         reason=reason,
         passes=solution.passes,
     )
+
+
+def _rank(objective: Objective, solution: Solution) -> int | None:
+    """The rank of (X, 1), unless the penalty settles the fit and the rank is dear."""
+    if solution.rank is not None:
+        return solution.rank
+    rows = objective.rows
+    if objective.l2_params.any() and min(rows.n_rows, rows.width) > MOST_RANKED_COLUMNS:
+        return None
+    return design_rank(rows)

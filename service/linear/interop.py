@@ -45,11 +45,11 @@ def warn_column_vector() -> None:
 
 
 def classifier_tags() -> object:
-    """scikit-learn's description of a classifier of dense numeric rows; only scikit-learn asks for it."""
+    """scikit-learn's description of a classifier of numeric rows, dense or sparse; only scikit-learn asks for it."""
     utils = importlib.import_module("sklearn.utils")
     return utils.Tags(
         estimator_type="classifier",
         target_tags=utils.TargetTags(required=True),
         classifier_tags=utils.ClassifierTags(),
-        input_tags=utils.InputTags(),
+        input_tags=utils.InputTags(sparse=True),
     )

@@ -38,6 +38,11 @@ def in_lanes(n_rows: int, width: int, work: Callable[[slice], T], *, most: int =
         return list(pool.map(lambda context, lane: context.run(work, lane), contexts, lanes))
 
 
+def parts_of(lane: slice, height: int) -> Iterator[slice]:
+    """The lane in parts of ``height`` rows, the last one shorter."""
+    return (slice(start, min(start + height, lane.stop)) for start in range(lane.start, lane.stop, height))
+
+
 def n_processors() -> int:
     """The processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -70,8 +70,8 @@ def _binary_logits(objective: BinaryObjective, factor: Factor, raw: Matrix) -> M
     # y - p is ±σ(∓η): nothing cancels.
     sign = np.where(objective.y > 0, 1.0, -1.0)
     s, missed, curvature = rows.sample_weight, sign * sigmoid(-sign * raw), sigmoid(raw) * sigmoid(-raw)
-    for block in rows.blocks():
-        q = ((rows.augmented(block) @ factor.F) ** 2).sum(axis=1)
+    for block, cells in rows.dense_parts():
+        q = ((cells @ factor.F) ** 2).sum(axis=1)
         rest = np.maximum(1.0 - s[block] * curvature[block] * q, EPS)
         logits[block, 0] = raw[block] - s[block] * q * missed[block] / rest
     return logits
@@ -80,8 +80,8 @@ def _binary_logits(objective: BinaryObjective, factor: Factor, raw: Matrix) -> M
 def _softmax_logits(objective: SoftmaxObjective, factor: Factor, raw: Matrix) -> Matrix:
     rows, K, logits = objective.rows, objective.n_classes, np.empty_like(raw)
     by_class = factor.F.reshape(K, rows.width, -1)
-    for block in rows.blocks():
-        projected = np.einsum("ip,kpr->ikr", rows.augmented(block), by_class, optimize=True)
+    for block, cells in rows.dense_parts():
+        projected = np.einsum("ip,kpr->ikr", cells, by_class, optimize=True)
         Q = rows.sample_weight[block, None, None] * (projected @ projected.transpose(0, 2, 1))
         p = softmax(raw[block])
         W = p[:, :, None] * (np.eye(K) - p[:, None, :])
@@ -140,6 +140,6 @@ def recalibrate(logits: Vector, index: Index, weights: Vector) -> Recalibration 
             estimator.fit(logits[:, None], index, weights)
         except SeparationError:
             return None
-    if estimator.certificate_.rank < 2:
+    if estimator.certificate_.rank != 2:
         return None
     return Recalibration(float(estimator.coef_[0, 0]), float(estimator.intercept_[0]))

@@ -63,8 +63,8 @@ class Likelihood:
         return likelihood_ratio_test(null, self)
 
 
-def likelihood_of(objective: Objective, w: Vector, value: float, rank: int) -> Likelihood:
-    """The likelihood at w, where the penalised objective is ``value`` and (X, 1) has this rank."""
+def likelihood_of(objective: Objective, w: Vector, value: float, rank: int | None) -> Likelihood:
+    """The likelihood at w, where the penalised objective is ``value`` and (X, 1) has this rank (None: full)."""
     rows, y = objective.rows, objective.class_index()
     totals = np.bincount(y, weights=rows.sample_weight).astype(np.float64)
     contrasts = len(totals) - 1
@@ -73,7 +73,7 @@ def likelihood_of(objective: Objective, w: Vector, value: float, rank: int) -> L
         total_weight=rows.total_weight,
         log_likelihood=0.5 * float((objective.l2_params * w) @ w) - value,
         null=null_log_likelihood(totals, fit_intercept=rows.fit_intercept),
-        n_free=rank * contrasts,
+        n_free=(min(rows.n_rows, rows.width) if rank is None else rank) * contrasts,
         null_n_free=contrasts * int(rows.fit_intercept),
         is_maximised=not objective.l2_params.any(),
     )

@@ -20,33 +20,39 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
-from service.linear.lanes import in_lanes
+from service.linear.columns import Block, Columns, DenseColumns
+from service.linear.columns.columns import Index, Matrix, Vector
+from service.linear.columns.dense import gram_height
+from service.linear.lanes import MOST_LANES, in_lanes, parts_of
 
-Matrix: TypeAlias = npt.NDArray[np.float64]
-Vector: TypeAlias = npt.NDArray[np.float64]
-Index: TypeAlias = npt.NDArray[np.intp]
+__all__ = ["Index", "Matrix", "Objective", "Rows", "Vector"]
 
-BLOCK_NUMBERS = 1 << 16  # 512 KiB of float64: a block and its copy stay in a 2 MiB second-level cache
-PASS_NUMBERS = 1 << 17  # a block that is only read needs no copy; longer vectors spare calls
+# The sums of the lanes of a Gram matrix take this many numbers at most, 128 MiB.
+LANE_SUMS = 1 << 24
+# Rows of which a copy or two do no harm, in numbers.
+SMALL = 1 << 20
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Weighted rows: X (n, p) float64, sample_weight (n,) > 0, l2 (p,) ≥ 0, and whether there is an intercept."""
+    """Weighted rows: X (n, p), sample_weight (n,) > 0, l2 (p,) ≥ 0, and whether there is an intercept."""
 
-    X: Matrix
+    X: Columns
     sample_weight: Vector
     l2: Vector
     fit_intercept: bool
 
     @property
     def n_rows(self) -> int:
-        return len(self.X)
+        return self.X.shape[0]
+
+    @property
+    def n_columns(self) -> int:
+        return self.X.shape[1]
 
     @property
     def total_weight(self) -> float:
@@ -55,56 +61,85 @@ class Rows:
     @property
     def width(self) -> int:
         """Parameters a logit: the columns, and the intercept if there is one."""
-        return int(self.X.shape[1]) + int(self.fit_intercept)
+        return self.X.shape[1] + int(self.fit_intercept)
+
+    @property
+    def row_numbers(self) -> int:
+        """Numbers that a pass reads for a row, the intercept's 1 included."""
+        return self.X.row_numbers + int(self.fit_intercept)
+
+    @property
+    def is_small_and_dense(self) -> bool:
+        return isinstance(self.X, DenseColumns) and self.n_rows * self.width <= SMALL
 
     @cached_property
     def penalty(self) -> Vector:
         """l2 with a 0 for the intercept, shape (width,)."""
         return np.append(self.l2, np.zeros(self.width - len(self.l2)))
 
-    def blocks(self, lane: slice | None = None) -> Iterator[slice]:
-        """The blocks of a lane, or of all rows, for work on a copy of the rows."""
-        start, stop = (0, self.n_rows) if lane is None else (lane.start, lane.stop)
-        return (slice(first, min(first + self._height, stop)) for first in range(start, stop, self._height))
+    def parts(self, lane: slice | None = None) -> Iterator[tuple[slice, Block]]:
+        """The blocks of a lane, or of all rows, and where they are, for a pass."""
+        whole = slice(0, self.n_rows) if lane is None else lane
+        return ((part, self.X.block(part)) for part in parts_of(whole, self.X.pass_height))
 
-    @property
-    def _height(self) -> int:
-        # Below some hundred rows a product of matrices does not reach its speed, however wide they are.
-        return max(256, BLOCK_NUMBERS // max(self.width, 1))
+    def product(self, w: Vector, n_logits: int | None = None) -> Matrix:
+        """(X, 1) w of one logit, (n,); of n_logits of them, w (n_logits · width,): (n, n_logits)."""
+        by_logit = w.reshape(n_logits or 1, self.width)
+        coef, intercept = (
+            np.ascontiguousarray(by_logit[:, : self.n_columns].T),
+            by_logit[:, self.n_columns :].sum(axis=1),
+        )
+        if n_logits is None:
+            coef, intercept = coef[:, 0], intercept[0]
 
-    def pass_blocks(self, lane: slice) -> Iterator[slice]:
-        """The blocks of a lane for a pass that makes no copy of the rows."""
-        rows = max(256, PASS_NUMBERS // max(self.width, 1))
-        return (slice(start, min(start + rows, lane.stop)) for start in range(lane.start, lane.stop, rows))
+        def part(lane: slice) -> Matrix:
+            return np.concatenate([block.product(coef) for _, block in self.parts(lane)])
+
+        lanes = in_lanes(self.n_rows, self.row_numbers * (n_logits or 1), part)
+        result = lanes[0] if len(lanes) == 1 else np.concatenate(lanes)
+        result += intercept
+        return result
 
     def transposed_product(self, columns: Matrix, *, squared: bool = False) -> Vector:
         """(X, 1)ᵀ columns, for one column (n,) or K of them (n, K): (width,) or (K · width,); squared: of X² in place of X."""
 
         def part(lane: slice) -> Matrix:
             total = np.zeros((columns[0].size, self.width))
-            for block in self.pass_blocks(lane):
-                X, values = self.X[block], columns[block].reshape(len(columns[block]), -1)
-                total[:, : X.shape[1]] += values.T @ (X**2 if squared else X)
-                total[:, X.shape[1] :] += values.sum(axis=0)[:, None]
+            for rows, block in self.parts(lane):
+                values = columns[rows]
+                total[:, : self.n_columns] += (block.squares() if squared else block).transposed_product(values)
+                total[:, self.n_columns :] += values.sum(axis=0).reshape(-1, 1)
             return total
 
-        return np.asarray(np.sum(in_lanes(self.n_rows, self.width, part), axis=0).ravel(), dtype=np.float64)
+        lanes = in_lanes(self.n_rows, self.row_numbers * columns[0].size, part)
+        return np.asarray(np.sum(lanes, axis=0).ravel(), dtype=np.float64)
 
-    def row_gram(self, column_weight: Vector) -> Matrix:
-        """X diag(column_weight) Xᵀ, (n, n), for fewer rows than columns: in lanes over the columns."""
+    def gram(self, weights: Vector) -> Matrix:
+        """(X, 1)ᵀ diag(weights) (X, 1), (width, width), for weights (n,) ≥ 0."""
 
-        def part(columns: slice) -> Matrix:
-            scaled = self.X[:, columns] * np.sqrt(column_weight[columns])
-            return np.asarray(scaled @ scaled.T, dtype=np.float64)
+        def part(lane: slice) -> Matrix:
+            total = np.zeros((self.width, self.width))
+            for rows in parts_of(lane, self.X.gram_height):
+                total += self.X.block(rows).gram(weights[rows], with_ones=self.fit_intercept)
+            return total
 
-        gram = np.zeros((self.n_rows, self.n_rows))
-        for lane in in_lanes(self.X.shape[1], self.n_rows, part):
-            gram += lane
-        return gram
+        lanes = in_lanes(self.n_rows, self.row_numbers, part, most=self.most_gram_lanes(self.width))
+        total = lanes[0]
+        for lane in lanes[1:]:
+            total += lane
+        return total
+
+    def most_gram_lanes(self, n_params: int) -> int:
+        """Lanes for sums of n_params² numbers: a sum is worth its making for some rows only, and takes memory."""
+        return min(MOST_LANES, self.n_rows // (4 * max(n_params, 1)), LANE_SUMS // max(n_params, 1) ** 2)
+
+    def row_gram(self, column_weights: Vector) -> Matrix:
+        """X diag(column_weights) Xᵀ, (n, n), for fewer rows than columns."""
+        return self.X.block(slice(0, self.n_rows)).row_gram(column_weights)
 
     def subset(self, index: Index, factor: Vector) -> Rows:
-        """The rows at ``index``, (m,), their weights times ``factor``, (m,)."""
-        return replace(self, X=self.X[index], sample_weight=self.sample_weight[index] * factor)
+        """The rows at ``index``, (m,) in ascending order, their weights times ``factor``, (m,)."""
+        return replace(self, X=self.X.take(index), sample_weight=self.sample_weight[index] * factor)
 
     @cached_property
     def largest_norm(self) -> float:
@@ -112,22 +147,27 @@ class Rows:
 
         def largest(lane: slice) -> float:
             with np.errstate(over="ignore"):
-                squares = (np.einsum("ij,ij->i", self.X[b], self.X[b]).max() for b in self.pass_blocks(lane))
-                return float(max(squares, default=0.0))
+                return max((float(block.square_norms().max()) for _, block in self.parts(lane)), default=0.0)
 
-        return math.sqrt(max(in_lanes(self.n_rows, self.width, largest)) + int(self.fit_intercept))
+        return math.sqrt(max(in_lanes(self.n_rows, self.row_numbers, largest)) + int(self.fit_intercept))
 
-    def augmented(self, block: slice = slice(None)) -> Matrix:
-        """(X, 1) of a block of rows, a copy, (m, width)."""
-        block_of_X = self.X[block]
-        rows = np.ones((len(block_of_X), self.width))
-        rows[:, : block_of_X.shape[1]] = block_of_X
-        return rows
+    def dense_parts(self, lane: slice | None = None) -> Iterator[tuple[slice, Matrix]]:
+        """(X, 1) of the blocks of a lane, or of all rows, copies, (m, width), and where they are."""
+        whole = slice(0, self.n_rows) if lane is None else lane
+        return ((part, self.augmented(part)) for part in parts_of(whole, gram_height(self.width)))
+
+    def augmented(self, rows: slice | None = None) -> Matrix:
+        """(X, 1) of some rows in one piece, or of all, a copy, (m, width)."""
+        numbers = self.X.block(slice(0, self.n_rows) if rows is None else rows).dense()
+        copy = np.ones((len(numbers), self.width))
+        copy[:, : self.n_columns] = numbers
+        return copy
 
     @cached_property
     def summation_error(self) -> float:
         """Relative error bound of a dot product over a row and of a blocked sum over the rows, γ ≈ m·eps (Higham 3.1)."""
-        longest = max(self._height, PASS_NUMBERS // max(self.width, 1)) + self.n_rows / self._height
+        heights = self.X.pass_height, self.X.gram_height
+        longest = max(heights) + self.n_rows / min(heights)
         return float(min(longest, self.n_rows) + self.width + 16) * float(np.finfo(np.float64).eps)
 
 
@@ -188,7 +228,7 @@ class Objective(Protocol):
     def separates(self, w: Vector) -> bool:
         """Whether every row is on its right side of w by more than rounding: w proves complete separation."""
 
-    def with_columns(self, X: Matrix, l2: Vector) -> Objective:
+    def with_columns(self, X: Columns, l2: Vector) -> Objective:
         """The same labels, weights and offset over other columns X, (n, q), penalised by l2, (q,)."""
 
     def without_penalty(self) -> Objective:

@@ -8,9 +8,11 @@ from functools import cached_property
 
 import numpy as np
 
-from service.linear.lanes import MOST_LANES, in_lanes
+from service.linear.columns import Columns, DenseColumns
+from service.linear.columns.columns import Index, Matrix, Vector
+from service.linear.lanes import in_lanes
 from service.linear.link import log1pexp, sigmoid
-from service.linear.objective import Index, Matrix, Rows, Vector
+from service.linear.objective import Rows
 
 
 @dataclass(frozen=True)
@@ -34,8 +36,7 @@ class BinaryObjective:
         return w
 
     def raw_prediction(self, w: Vector) -> Matrix:
-        n_columns = self.rows.X.shape[1]
-        return np.asarray(self.rows.X @ w[:n_columns] + w[n_columns:].sum(), dtype=np.float64)
+        return self.rows.product(w)
 
     def value_at(self, raw_prediction: Matrix, w: Vector) -> float:
         # A loss of y = 1 is log(1 + e^-η): the {-1, +1} form, where nothing cancels.
@@ -48,19 +49,19 @@ class BinaryObjective:
 
     def value_and_gradient(self, w: Vector) -> tuple[float, Vector]:
         """P at w, and ∇P = Σ sᵢ (pᵢ - yᵢ) (xᵢ, 1) + λ w, shape (n_params,)."""
-        parts = in_lanes(self.rows.n_rows, self.rows.width, lambda lane: self._loss_and_gradient(lane, w))
+        parts = in_lanes(self.rows.n_rows, self.rows.row_numbers, lambda lane: self._loss_and_gradient(lane, w))
         loss = sum(loss for loss, _ in parts)
         gradient = np.sum([gradient for _, gradient in parts], axis=0)
         return loss + 0.5 * float((self.l2_params * w) @ w), gradient + self.l2_params * w
 
     def _loss_and_gradient(self, lane: slice, w: Vector) -> tuple[float, Vector]:
         """Σ s loss and its gradient over a lane, each block read once while it is in the cache."""
-        n_columns = self.rows.X.shape[1]
+        n_columns = self.rows.n_columns
         loss, gradient, constant = 0.0, np.zeros(self.n_params), float(w[n_columns:].sum())
-        for block in self.rows.pass_blocks(lane):
-            X, s, sign = self.rows.X[block], self.rows.sample_weight[block], self._signs[block]
-            margin = X @ w[:n_columns]
-            margin += constant + self._offset_of(block)
+        for part, block in self.rows.parts(lane):
+            s, sign = self.rows.sample_weight[part], self._signs[part]
+            margin = block.product(w[:n_columns])
+            margin += constant + self._offset_of(part)
             margin *= sign
             t = np.exp(-np.abs(margin))
             loss += float(s @ np.log1p(t) - s @ np.minimum(margin, 0.0))
@@ -69,7 +70,7 @@ class BinaryObjective:
             residual /= 1.0 + t
             residual *= sign
             residual *= s
-            gradient[:n_columns] -= residual @ X
+            gradient[:n_columns] -= block.transposed_product(residual)
             gradient[n_columns:] -= residual.sum()
         return loss, gradient
 
@@ -86,29 +87,15 @@ class BinaryObjective:
         return self.y.astype(np.intp)
 
     def value_gradient_hessian(self, w: Vector) -> tuple[float, Vector, Matrix]:
-        raw = self.raw_prediction(w)
-        parts = in_lanes(
-            self.rows.n_rows,
-            self.rows.width,
-            lambda lane: self._gradient_and_hessian(lane, raw),
-            most=min(MOST_LANES, self.rows.n_rows // (4 * max(self.rows.width, 1))),
-        )
-        gradient = np.sum([gradient for gradient, _ in parts], axis=0) + self.l2_params * w
-        hessian = np.diag(self.l2_params)
-        for _, part in parts:
-            hessian += part
-        return self.value_at(raw, w), gradient, hessian
-
-    def _gradient_and_hessian(self, lane: slice, raw: Matrix) -> tuple[Vector, Matrix]:
-        gradient, hessian = np.zeros(self.n_params), np.zeros((self.n_params, self.n_params))
-        for block in self.rows.blocks(lane):
-            z, s = raw[block] + self._offset_of(block), self.rows.sample_weight[block]
-            scaled = self.rows.augmented(block)
-            gradient += scaled.T @ (s * self._residual(z, self.y[block]))
-            t = np.exp(-np.abs(z))
-            scaled *= (np.sqrt(s * t) / (1.0 + t))[:, None]
-            hessian += scaled.T @ scaled
-        return gradient, hessian
+        margin = self._signs * (self.rows.product(w) + self.offset)
+        s, t = self.rows.sample_weight, np.exp(-np.abs(margin))
+        share = t / (1.0 + t)
+        # The residual p - y is -sign · σ(-margin): nothing cancels.
+        residual = -self._signs * np.where(margin >= 0, share, 1.0 / (1.0 + t))
+        value = float(s @ np.log1p(t) - s @ np.minimum(margin, 0.0)) + 0.5 * float((self.l2_params * w) @ w)
+        hessian = self.rows.gram(s * share / (1.0 + t))
+        hessian.flat[:: self.n_params + 1] += self.l2_params
+        return value, self.rows.transposed_product(s * residual) + self.l2_params * w, hessian
 
     def hessian_product(self, w: Vector) -> tuple[Callable[[Vector], Vector], Vector]:
         t = np.exp(-np.abs(self.raw_prediction(w) + self.offset))
@@ -123,7 +110,7 @@ class BinaryObjective:
         z = self.raw_prediction(w) + self.offset
         t = np.exp(-np.abs(z))
         curvature = self.rows.sample_weight * t / (1.0 + t) ** 2
-        return np.append(curvature @ self.rows.X, curvature.sum())[None, :]
+        return self.rows.transposed_product(curvature)[None, :]
 
     def _offset_of(self, rows: slice) -> Vector | float:
         return self.offset if isinstance(self.offset, float) else self.offset[rows]
@@ -135,6 +122,8 @@ class BinaryObjective:
         return np.asarray(sign * sigmoid(sign * z), dtype=np.float64)
 
     def gradient_function(self) -> Callable[[Vector], Vector]:
+        if not self.rows.is_small_and_dense:
+            return lambda w: self.value_and_gradient(w)[1]
         rows = self.rows.augmented()
         negated, weighted_transpose = -rows, np.ascontiguousarray((rows * self.rows.sample_weight[:, None]).T)
         p, gradient, penalty = np.empty(self.rows.n_rows), np.empty(self.n_params), self.l2_params
@@ -160,40 +149,45 @@ class BinaryObjective:
         return float(np.abs(raw_step).max(initial=0.0))
 
     def largest_leverage(self, factor: Matrix) -> float:
-        norms = (((self.rows.augmented(block) @ factor) ** 2).sum(axis=1).max() for block in self.rows.blocks())
+        norms = (((rows @ factor) ** 2).sum(axis=1).max() for _, rows in self.rows.dense_parts())
         return float(max(norms, default=0.0))
 
     def gradient_rounding(self, w: Vector) -> Vector:
-        error = np.abs(self.l2_params * w)
-        for block in self.rows.blocks():
-            size = np.abs(self.rows.augmented(block))
-            z = self.rows.X[block] @ w[: self.rows.X.shape[1]] + w[self.rows.X.shape[1] :].sum()
-            z = z + self._offset_of(block)
+        n_columns, error = self.rows.n_columns, np.abs(self.l2_params * w)
+        size_of_w, size_of_constant = np.abs(w[:n_columns]), float(np.abs(w[n_columns:]).sum())
+        for part, block in self.rows.parts():
+            size = block.magnitudes()
+            z = block.product(w[:n_columns]) + w[n_columns:].sum() + self._offset_of(part)
             t = np.exp(-np.abs(z))
             # The rounding of η moves the residual by its derivative, p (1 - p).
-            wobble = t / (1.0 + t) ** 2 * (size @ np.abs(w))
-            error += size.T @ (self.rows.sample_weight[block] * (np.abs(self._residual(z, self.y[block])) + wobble))
+            wobble = t / (1.0 + t) ** 2 * (size.product(size_of_w) + size_of_constant)
+            wobble += np.abs(self._residual(z, self.y[part]))
+            wobble *= self.rows.sample_weight[part]
+            error[:n_columns] += size.transposed_product(wobble)
+            error[n_columns:] += wobble.sum()
         return self.rows.summation_error * error
 
     def separates(self, w: Vector) -> bool:
-        n_columns = self.rows.X.shape[1]
-        for block in self.rows.blocks():
-            margins = self._signs[block] * (self.rows.X[block] @ w[:n_columns] + w[n_columns:].sum())
+        n_columns = self.rows.n_columns
+        constant, size_of_constant = float(w[n_columns:].sum()), float(np.abs(w[n_columns:]).sum())
+        for part, block in self.rows.parts():
+            margins = self._signs[part] * (block.product(w[:n_columns]) + constant)
             # The first row on the wrong side ends it, which spares the bound of the rounding in most fits.
             if not (margins > 0).all():
                 return False
-            noise = self.rows.summation_error * (np.abs(self.rows.augmented(block)) @ np.abs(w))
-            if not (margins > noise).all():
+            noise = block.magnitudes().product(np.abs(w[:n_columns])) + size_of_constant
+            if not (margins > self.rows.summation_error * noise).all():
                 return False
         return True
 
-    def with_columns(self, X: Matrix, l2: Vector) -> BinaryObjective:
+    def with_columns(self, X: Columns, l2: Vector) -> BinaryObjective:
         return replace(self, rows=replace(self.rows, X=X, l2=l2))
 
     def without_penalty(self) -> BinaryObjective:
         return replace(self, rows=replace(self.rows, l2=np.zeros_like(self.rows.l2)))
 
     def intercept_only(self, w: Vector) -> tuple[BinaryObjective, Vector]:
-        n_columns = self.rows.X.shape[1]
-        rows = replace(self.rows, X=self.rows.X[:, :0], l2=self.rows.l2[:0])
-        return replace(self, rows=rows, offset=self.offset + self.rows.X @ w[:n_columns]), w[n_columns:].copy()
+        n_columns = self.rows.n_columns
+        no_columns = replace(self.rows, X=DenseColumns(np.empty((self.rows.n_rows, 0))), l2=self.rows.l2[:0])
+        offset = self.offset + self.rows.product(np.append(w[:n_columns], np.zeros(len(w) - n_columns)))
+        return replace(self, rows=no_columns, offset=offset), w[n_columns:].copy()

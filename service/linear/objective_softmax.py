@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from service.linear.lanes import MOST_LANES, in_lanes
+from service.linear.columns import Block, Columns, DenseColumns
+from service.linear.columns.columns import Index, Matrix, Vector
+from service.linear.lanes import in_lanes
 from service.linear.link import log_sum_of_shifted, softmax
-from service.linear.objective import Index, Matrix, Rows, Vector
+from service.linear.objective import Rows
 
 
 @dataclass(frozen=True)
@@ -40,11 +42,7 @@ class SoftmaxObjective:
         return np.asarray(by_class - by_class.mean(axis=0), dtype=np.float64).ravel()
 
     def raw_prediction(self, w: Vector) -> Matrix:
-        by_class = w.reshape(self.n_classes, self.rows.width)
-        n_columns = self.rows.X.shape[1]
-        return np.asarray(
-            self.rows.X @ by_class[:, :n_columns].T + by_class[:, n_columns:].sum(axis=1), dtype=np.float64
-        )
+        return self.rows.product(w, self.n_classes)
 
     def value_at(self, raw_prediction: Matrix, w: Vector) -> float:
         z = raw_prediction + self.offset
@@ -59,7 +57,7 @@ class SoftmaxObjective:
     def value_and_gradient(self, w: Vector) -> tuple[float, Vector]:
         """P at w, and ∇P: for class k, Σ sᵢ (pᵢₖ - [yᵢ = k]) (xᵢ, 1) + λ wₖ."""
         parts = in_lanes(
-            self.rows.n_rows, self.rows.width * self.n_classes, lambda lane: self._loss_and_gradient(lane, w)
+            self.rows.n_rows, self.rows.row_numbers * self.n_classes, lambda lane: self._loss_and_gradient(lane, w)
         )
         loss = sum(loss for loss, _ in parts)
         gradient = np.sum([gradient for _, gradient in parts], axis=0)
@@ -67,18 +65,18 @@ class SoftmaxObjective:
 
     def _loss_and_gradient(self, lane: slice, w: Vector) -> tuple[float, Vector]:
         """Σ s loss and its gradient over a lane, each block read once while it is in the cache."""
-        by_class, n_columns = w.reshape(self.n_classes, self.rows.width), self.rows.X.shape[1]
-        loss, gradient = 0.0, np.zeros((self.n_classes, self.rows.width))
-        for block in self.rows.pass_blocks(lane):
-            X, s, y = self.rows.X[block], self.rows.sample_weight[block], self.y[block]
-            z = X @ by_class[:, :n_columns].T + by_class[:, n_columns:].sum(axis=1)
-            z += self.offset if isinstance(self.offset, float) else self.offset[block]
+        n_columns, loss = self.rows.n_columns, 0.0
+        gradient = np.zeros((self.n_classes, self.rows.width))
+        for part, block in self.rows.parts(lane):
+            s, y = self.rows.sample_weight[part], self.y[part]
+            z = self._logits_of(block, w)
+            z += self._offset_of(part)
             z -= z.max(axis=1, keepdims=True)
             own = np.arange(len(y)), y
             loss += float(s @ (log_sum_of_shifted(z) - z[own]))
             residual = residuals(softmax(z), y)
             residual *= s[:, None]
-            gradient[:, :n_columns] += residual.T @ X
+            gradient[:, :n_columns] += block.transposed_product(residual)
             gradient[:, n_columns:] += residual.sum(axis=0)[:, None]
         return loss, gradient.ravel()
 
@@ -95,7 +93,7 @@ class SoftmaxObjective:
             self.rows.n_rows,
             self.n_params,
             lambda lane: self._gradient_and_hessian(lane, raw),
-            most=min(MOST_LANES, self.rows.n_rows // (4 * self.n_params)),
+            most=self.rows.most_gram_lanes(self.n_params),
         )
         gradient = np.sum([gradient for gradient, _ in parts], axis=0) + self.l2_params * w
         hessian = np.diag(self.l2_params)
@@ -111,16 +109,14 @@ class SoftmaxObjective:
         gradient, hessian = np.zeros((K, width)), np.zeros((self.n_params, self.n_params))
         own = [slice(k * width, (k + 1) * width) for k in range(K)]
         diagonal = np.zeros((K, width, width))
-        for block in self.rows.blocks(lane):
-            offset = self.offset if isinstance(self.offset, float) else self.offset[block]
-            p, s = softmax(raw[block] + offset), self.rows.sample_weight[block]
-            rows = self.rows.augmented(block)
-            gradient += (s[:, None] * residuals(p, self.y[block])).T @ rows
-            rows *= np.sqrt(s)[:, None]
-            joint = (p[:, :, None] * rows[:, None, :]).reshape(len(rows), -1)
+        for part, rows in self.rows.dense_parts(lane):
+            p, s = softmax(raw[part] + self._offset_of(part)), self.rows.sample_weight[part]
+            gradient += (s[:, None] * residuals(p, self.y[part])).T @ rows
+            weighted = np.sqrt(s)[:, None] * rows
+            joint = (p[:, :, None] * weighted[:, None, :]).reshape(len(rows), -1)
             hessian -= joint.T @ joint
             for k in range(K):
-                scaled = np.sqrt(p[:, k] * others(p, k))[:, None] * rows
+                scaled = np.sqrt(p[:, k] * others(p, k))[:, None] * weighted
                 diagonal[k] += scaled.T @ scaled
         for k in range(K):
             hessian[own[k], own[k]] = diagonal[k]
@@ -141,9 +137,10 @@ class SoftmaxObjective:
         p, K = softmax(self.raw_prediction(w) + self.offset), self.n_classes
         hessian = np.zeros((K, K, self.rows.width))
         for k in range(K):
-            for j in range(K):
-                curvature = self.rows.sample_weight * p[:, k] * (others(p, k) if j == k else -p[:, j])
-                hessian[k, j] = np.append(curvature @ self.rows.X, curvature.sum())
+            curvature = -p * p[:, k, None]
+            curvature[:, k] = p[:, k] * others(p, k)
+            curvature *= self.rows.sample_weight[:, None]
+            hessian[k] = self.rows.transposed_product(curvature).reshape(K, -1)
         diagonal = float(np.trace(hessian[:, :, -1])) / K
         hessian[:, :, -1] += (diagonal if diagonal > 0 else 1.0) / K
         return hessian.reshape(K, -1)
@@ -153,7 +150,12 @@ class SoftmaxObjective:
         curvature = np.diag(hessian).reshape(self.n_classes, -1).mean(axis=0)
         return np.kron(np.full((self.n_classes, self.n_classes), 1.0 / self.n_classes), np.diag(curvature))
 
+    def _offset_of(self, rows: slice) -> Matrix | float:
+        return self.offset if isinstance(self.offset, float) else self.offset[rows]
+
     def gradient_function(self) -> Callable[[Vector], Vector]:
+        if not self.rows.is_small_and_dense:
+            return lambda w: self.value_and_gradient(w)[1]
         rows, y = self.rows.augmented(), np.eye(self.n_classes)[self.y]
         weighted = rows * self.rows.sample_weight[:, None]
         p, penalty = np.empty((self.rows.n_rows, self.n_classes)), self.l2_params
@@ -178,46 +180,62 @@ class SoftmaxObjective:
         """See ``Objective``; for a pair of classes, a = (eₖ - eⱼ) ⊗ (x, 1)."""
         by_class = factor.reshape(self.n_classes, self.rows.width, -1)
         largest = 0.0
-        for block in self.rows.blocks():
-            projected = np.einsum("ip,kpr->kir", self.rows.augmented(block), by_class, optimize=True)
+        for _, rows in self.rows.dense_parts():
+            projected = np.einsum("ip,kpr->kir", rows, by_class, optimize=True)
             for k in range(self.n_classes):
                 for j in range(k):
                     largest = max(largest, float(((projected[k] - projected[j]) ** 2).sum(axis=1).max()))
         return largest
 
     def gradient_rounding(self, w: Vector) -> Vector:
-        size, p = np.abs(self.rows.augmented()), softmax(self.raw_prediction(w) + self.offset)
-        moved = size @ np.abs(w.reshape(self.n_classes, -1)).T
-        # The rounding of η moves p_k by p_k (1 - p_k) for its own logit and by p_k p_j for another.
-        cross = p * moved
-        wobble = np.column_stack(
-            [p[:, k] * (others(p, k) * moved[:, k] + others(cross, k)) for k in range(self.n_classes)]
-        )
-        error = (self.rows.sample_weight[:, None] * (np.abs(residuals(p, self.y)) + wobble)).T @ size
-        error = error.ravel() + np.abs(self.l2_params * w)
+        total = np.zeros((self.n_classes, self.rows.width))
+        for part, block in self.rows.parts():
+            size, p = block.magnitudes(), softmax(self._logits_of(block, w) + self._offset_of(part))
+            moved = self._logits_of(size, np.abs(w))
+            # The rounding of η moves p_k by p_k (1 - p_k) for its own logit and by p_k p_j for another.
+            cross = p * moved
+            wobble = np.column_stack(
+                [p[:, k] * (others(p, k) * moved[:, k] + others(cross, k)) for k in range(self.n_classes)]
+            )
+            wobble += np.abs(residuals(p, self.y[part]))
+            wobble *= self.rows.sample_weight[part, None]
+            total[:, : self.rows.n_columns] += size.transposed_product(wobble)
+            total[:, self.rows.n_columns :] += wobble.sum(axis=0)[:, None]
+        error = total.ravel() + np.abs(self.l2_params * w)
         return np.asarray(self.rows.summation_error * error, dtype=np.float64)
 
-    def separates(self, w: Vector) -> bool:
-        raw = self.raw_prediction(w)
-        if (raw.argmax(axis=1) != self.y).any():
-            return False
-        right = raw[np.arange(self.rows.n_rows), self.y].copy()
-        raw[np.arange(self.rows.n_rows), self.y] = -np.inf
-        moved = np.abs(self.rows.augmented()) @ np.abs(w.reshape(self.n_classes, -1)).T
-        return bool((right - raw.max(axis=1) > 2 * self.rows.summation_error * moved.max(axis=1)).all())
+    def _logits_of(self, block: Block, w: Vector) -> Matrix:
+        by_class, n_columns = w.reshape(self.n_classes, -1), self.rows.n_columns
+        product = block.product(np.ascontiguousarray(by_class[:, :n_columns].T))
+        product += by_class[:, n_columns:].sum(axis=1)
+        return product
 
-    def with_columns(self, X: Matrix, l2: Vector) -> SoftmaxObjective:
+    def separates(self, w: Vector) -> bool:
+        for part, block in self.rows.parts():
+            raw, own = self._logits_of(block, w), (np.arange(block.shape[0]), self.y[part])
+            right = raw[own].copy()
+            raw[own] = -np.inf
+            margins = right - raw.max(axis=1)
+            if not (margins > 0).all():
+                return False
+            moved = self._logits_of(block.magnitudes(), np.abs(w)).max(axis=1)
+            if not (margins > 2 * self.rows.summation_error * moved).all():
+                return False
+        return True
+
+    def with_columns(self, X: Columns, l2: Vector) -> SoftmaxObjective:
         return replace(self, rows=replace(self.rows, X=X, l2=l2))
 
     def without_penalty(self) -> SoftmaxObjective:
         return replace(self, rows=replace(self.rows, l2=np.zeros_like(self.rows.l2)))
 
     def intercept_only(self, w: Vector) -> tuple[SoftmaxObjective, Vector]:
-        n_columns = self.rows.X.shape[1]
-        by_class = w.reshape(self.n_classes, -1)
-        rows = replace(self.rows, X=self.rows.X[:, :0], l2=self.rows.l2[:0])
-        offset = self.offset + self.rows.X @ by_class[:, :n_columns].T
-        return replace(self, rows=rows, offset=offset), by_class[:, n_columns:].ravel().copy()
+        by_class = w.reshape(self.n_classes, -1).copy()
+        intercept = by_class[:, self.rows.n_columns :].ravel()
+        by_class[:, self.rows.n_columns :] = 0.0
+        no_columns = replace(self.rows, X=DenseColumns(np.empty((self.rows.n_rows, 0))), l2=self.rows.l2[:0])
+        offset = self.offset + self.rows.product(by_class.ravel(), self.n_classes)
+        return replace(self, rows=no_columns, offset=offset), intercept.copy()
 
 
 def others(p: Matrix, k: int) -> Vector:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from service.linear.lanes import in_lanes
+from service.linear.lanes import in_lanes, parts_of
 
 Matrix: TypeAlias = npt.NDArray[np.float64]
 Vector: TypeAlias = npt.NDArray[np.float64]
+Read: TypeAlias = Callable[[slice], Matrix]
+
+# A part that is read and reduced, a megabyte.
+PART_NUMBERS = 1 << 17
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,36 +35,41 @@ class Scaling:
 
         Constant is a column whose spread is the rounding of its mean, or below the smallest normal double.
         """
+        n_rows, n_columns = matrix.shape
+        return cls.of_blocks(matrix.__getitem__, (n_rows, n_columns))
+
+    @classmethod
+    def of_blocks(cls, read: Read, shape: tuple[int, int]) -> Scaling:
+        """``standard`` of a matrix (n, p) = shape that is read in parts, three times."""
+        first = read(slice(0, 1))[0]
+        lowest, highest = _over_rows(read, shape, _extremes)
+        lowest, highest = lowest.min(axis=0), highest.max(axis=0)
         # The largest magnitude is divided out first, so that squares neither overflow nor vanish.
-        unit = np.abs(matrix).max(axis=0, initial=0.0)
+        unit = np.maximum(highest, -lowest)
         unit[unit == 0] = 1.0
-        shrunk = matrix / unit
-        mean = shrunk.mean(axis=0)
-        deviation = np.sqrt(np.mean((shrunk - mean) ** 2, axis=0))
+        start = first / unit
+        # Sums of differences from one row lose nothing where the spread is small beside the mean.
+        (drifts,) = _over_rows(read, shape, lambda rows: ((rows / unit - start).sum(axis=0),))
+        mean = start + drifts.sum(axis=0) / shape[0]
+        (squares,) = _over_rows(read, shape, lambda rows: (((rows / unit - mean) ** 2).sum(axis=0),))
+        deviation = np.sqrt(squares.sum(axis=0) / shape[0])
         # The second bound keeps 1/scale finite.
         constant = (deviation <= 1e-14 * np.abs(mean)) | (deviation * unit < np.finfo(np.float64).tiny)
         deviation[constant] = 1.0
         scale = deviation * unit
         scale[constant] = 1.0
         # Centred by its rounded mean, a constant column would hold rounding, which an unpenalised fit takes for data.
-        centre = np.where(np.ptp(shrunk, axis=0) == 0, matrix[0], mean * unit)
-        return cls(centre, scale)
+        return cls(np.where(lowest == highest, first, mean * unit), scale)
 
     @staticmethod
-    def is_idle(matrix: Matrix) -> bool:
+    def is_idle(read: Read, shape: tuple[int, int]) -> bool:
         """Whether the columns are fine as they are: spreads that are no extremes, and means within 100 of them.
 
         Newton's steps do not depend on the units, and its arithmetic hardly does until then; a copy is spared.
         """
-        n_rows = len(matrix)
-
-        def moments(lane: slice) -> tuple[Vector, Vector]:
-            rows = matrix[lane]
-            return rows.sum(axis=0), np.einsum("ij,ij->j", rows, rows)
-
         with np.errstate(over="ignore", invalid="ignore"):
-            parts = in_lanes(n_rows, matrix.shape[1], moments)
-            mean, square = (np.sum(part, axis=0) / n_rows for part in zip(*parts, strict=True))
+            sums, squares = _over_rows(read, shape, lambda rows: (rows.sum(axis=0), np.einsum("ij,ij->j", rows, rows)))
+            mean, square = sums.sum(axis=0) / shape[0], squares.sum(axis=0) / shape[0]
             variance = square - mean**2
             return bool(((variance > 1e-4 * mean**2) & (variance > 1e-100) & (square < 1e100)).all())
 
@@ -87,3 +97,18 @@ class Scaling:
             step[n_columns, :n_columns] = -self.centre / self.scale
         blocks = np.kron(np.eye(len(covariance) // size), step)
         return np.asarray(blocks @ covariance @ blocks.T, dtype=np.float64)
+
+
+def _extremes(rows: Matrix) -> tuple[Vector, Vector]:
+    return rows.min(axis=0), rows.max(axis=0)
+
+
+def _over_rows(read: Read, shape: tuple[int, int], reduce: Callable[[Matrix], tuple[Vector, ...]]) -> list[Matrix]:
+    """What ``reduce`` makes of each part of the rows, (parts, p) for each of its results, in the order of the rows."""
+    height = max(1, PART_NUMBERS // max(shape[1], 1))
+
+    def lane_results(lane: slice) -> list[tuple[Vector, ...]]:
+        return [reduce(read(part)) for part in parts_of(lane, height)]
+
+    results = [result for lane in in_lanes(*shape, lane_results) for result in lane]
+    return [np.array(column) for column in zip(*results, strict=True)]

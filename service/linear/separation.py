@@ -10,14 +10,13 @@ Biometrika 71, 1984).  A witness is checked in exact arithmetic where rounding c
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Literal, TypeAlias
+from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
-Matrix: TypeAlias = npt.NDArray[np.float64]
-Vector: TypeAlias = npt.NDArray[np.float64]
-Index: TypeAlias = npt.NDArray[np.intp]
+from service.linear.columns import Block, Columns
+from service.linear.columns.columns import Index, Matrix, Vector
+from service.linear.lanes import parts_of
 
 # Directions are looked for among fractions with denominators up to this: dummies, counts and their small combinations.
 LARGEST_DENOMINATOR = 1000
@@ -25,21 +24,28 @@ LARGEST_DENOMINATOR = 1000
 MOST_EXACT_ROWS = 20_000
 
 
-def verdict(X: Matrix, index: Index, direction: Matrix) -> Literal["complete", "quasi"] | None:
+def verdict(columns: Columns, index: Index, direction: Matrix) -> Literal["complete", "quasi"] | None:
     """What ``direction``, (k, p + 1) with the intercept last, proves of rows X (n, p) of classes ``index``; None: nothing."""
-    margins, noise = _margins(X, index, direction)
-    if (margins < -noise).any():
-        return None
-    unsure = margins <= noise
-    if not unsure.any():
+    some_positive, unsure_rows = False, []
+    for part in parts_of(slice(0, columns.shape[0]), columns.pass_height):
+        margins, noise = _margins(columns.block(part), index[part], direction)
+        if (margins < -noise).any():
+            return None
+        some_positive = some_positive or bool((margins > noise).any())
+        unsure_rows.append(part.start + np.flatnonzero((margins <= noise).any(axis=1)))
+    rows = np.concatenate(unsure_rows)
+    if not len(rows):
         return "complete"
-    rows = np.flatnonzero(unsure.any(axis=1))
     if len(rows) > MOST_EXACT_ROWS:
         return None
-    exact = [margin for row in rows for margin in _exact_margins(X[row], int(index[row]), direction)]
+    # A row at a time: a sparse row may be wide.
+    cells = (columns.block(slice(row, row + 1)).dense()[0] for row in rows.tolist())
+    exact = [
+        margin for row, x in zip(rows, cells, strict=True) for margin in _exact_margins(x, int(index[row]), direction)
+    ]
     if any(margin < 0 for margin in exact):
         return None
-    some_positive = bool((margins > noise).any()) or any(margin > 0 for margin in exact)
+    some_positive = some_positive or any(margin > 0 for margin in exact)
     if not some_positive:
         return None
     return "quasi" if any(margin == 0 for margin in exact) else "complete"
@@ -58,18 +64,19 @@ def rounded_direction(direction: Matrix) -> Matrix:
     return np.array(fractions).reshape(direction.shape)
 
 
-def _margins(X: Matrix, index: Index, direction: Matrix) -> tuple[Matrix, Matrix]:
+def _margins(block: Block, index: Index, direction: Matrix) -> tuple[Matrix, Matrix]:
     """The margins (n, number of other classes) and a bound on their rounding."""
-    raw = X @ direction[:, :-1].T + direction[:, -1]
-    size = np.abs(X) @ np.abs(direction[:, :-1]).T + np.abs(direction[:, -1])
-    error = (X.shape[1] + 8) * float(np.finfo(np.float64).eps)
+    coef = np.ascontiguousarray(direction[:, :-1].T)
+    raw = block.product(coef) + direction[:, -1]
+    size = block.magnitudes().product(np.abs(coef)) + np.abs(direction[:, -1])
+    error = (block.shape[1] + 8) * float(np.finfo(np.float64).eps)
     if len(direction) == 1:
         return np.where(index > 0, 1.0, -1.0)[:, None] * raw, error * size
-    own = np.arange(len(X)), index
+    own = np.arange(len(raw)), index
     others = np.ones_like(raw, dtype=np.bool_)
     others[own] = False
-    margins = (raw[own][:, None] - raw)[others].reshape(len(X), -1)
-    return margins, error * (size[own][:, None] + size)[others].reshape(len(X), -1)
+    margins = (raw[own][:, None] - raw)[others].reshape(len(raw), -1)
+    return margins, error * (size[own][:, None] + size)[others].reshape(len(raw), -1)
 
 
 def _exact_margins(row: Vector, label: int, direction: Matrix) -> list[Fraction]:

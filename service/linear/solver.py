@@ -25,6 +25,7 @@ class Solution:
     w: (n_params,).  objective: P at w.  gap_bound: P - P* is at most this, inf when nothing is known.
     passes: how many times all rows were read.  loss_curve: P per unit of weight at evenly spaced iterations, the
     first at the start and the last at w; every ``curve_stride`` iterations (the last step may be shorter).
+    rank: of (X, 1), where the solver came to know it.
     recession: the last step that moved a logit, when there is no finite optimum: it points to where P falls for ever.
     """
 
@@ -37,6 +38,7 @@ class Solution:
     loss_curve: Vector
     curve_stride: int = 1
     recession: Vector | None = None
+    rank: int | None = None
 
     @property
     def gap_relative(self) -> float:

@@ -115,7 +115,7 @@ def summary(stored: StoredModel) -> str:
     bound = "no bound" if certificate.gap_relative is None else f"at most {certificate.gap_relative:.1e} of it"
     lines = [
         f"Logistic regression {manifest.name}/{manifest.version}, classes: {', '.join(map(str, manifest.classes))}",
-        f"rows: {manifest.training.rows}   penalty: {manifest.training.penalty}   rank: {certificate.rank}",
+        f"rows: {manifest.training.rows}   penalty: {manifest.training.penalty}   rank: {certificate.rank or 'not computed'}",
         f"objective: {certificate.objective:.8g}   distance from the optimum: {bound}   status: {certificate.status}",
         *likelihood_lines(_likelihood(manifest)),
     ]
@@ -142,7 +142,8 @@ def _likelihood(manifest: Manifest) -> Likelihood:
         total_weight=float(metrics.rows),
         log_likelihood=-loss,
         null=null_log_likelihood(np.array(metrics.confusion_matrix).sum(axis=1), fit_intercept=fit_intercept),
-        n_free=certificate.rank * contrasts,
+        # A rank that is not known is of a penalised fit, whose likelihood is not tested.
+        n_free=(certificate.rank or 0) * contrasts,
         null_n_free=contrasts * int(fit_intercept),
         # With a penalty or with weights the objective of the fit is another number.
         is_maximised=math.isclose(certificate.objective, loss, rel_tol=1e-9),

@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from service.errors import SeparationError
+from service.linear.columns import DenseColumns
 from service.linear.estimator import LogisticRegression
 from service.linear.fit import objective_of
 from service.linear.lanes import one_blas_thread
@@ -96,7 +97,7 @@ class FittingRows:
     def objective(self, C: float) -> BinaryObjective | SoftmaxObjective:
         """What a fit with this C minimises."""
         l2 = np.full(self.X.shape[1], 0.0 if math.isinf(C) else 1.0 / C)
-        rows = Rows(np.ascontiguousarray(self.X), self.weights, l2, self.fit_intercept)
+        rows = Rows(DenseColumns(np.ascontiguousarray(self.X)), self.weights, l2, self.fit_intercept)
         return objective_of(rows, self.index, int(self.index.max()) + 1)
 
 

@@ -312,7 +312,8 @@ def warnings_of(
     said = {
         "separation": certificate.separation in {"quasi", "complete"},
         "constant-column": left_out or bool(rows.is_constant.any()),
-        "collinear": certificate.rank < min(expected_rank(design, options) - idle, rows.X.shape[0]),
+        "collinear": certificate.rank is not None
+        and certificate.rank < min(expected_rank(design, options) - idle, rows.X.shape[0]),
         "not-converged": certificate.status != Status.OPTIMAL.value,
     }
     return tuple(name for name, holds in said.items() if holds)

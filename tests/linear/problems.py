@@ -10,6 +10,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from service.linear.columns import DenseColumns
 from service.linear.objective import Index, Matrix, Rows, Vector
 from service.linear.objective_binary import BinaryObjective
 from service.linear.objective_softmax import SoftmaxObjective
@@ -49,7 +50,7 @@ class Problem:
 
     @cached_property
     def objective(self) -> BinaryObjective | SoftmaxObjective:
-        rows = Rows(self.X, self.sample_weight, np.full(self.X.shape[1], self.l2), self.fit_intercept)
+        rows = Rows(DenseColumns(self.X), self.sample_weight, np.full(self.X.shape[1], self.l2), self.fit_intercept)
         if self.n_classes == 2:
             return BinaryObjective(rows, self.y.astype(np.float64))
         return SoftmaxObjective(rows, self.y, self.n_classes)

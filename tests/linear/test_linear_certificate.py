@@ -20,6 +20,7 @@ from problems import (
 
 from service.errors import SeparationError
 from service.linear.certificate import design_rank, gap_bound, ridge_gap_bound
+from service.linear.columns import DenseColumns
 from service.linear.estimator import LogisticRegression
 from service.linear.factor import factorise
 from service.linear.objective import Matrix, Rows, Vector
@@ -221,7 +222,10 @@ def designs() -> list[tuple[str, Matrix]]:
 def test_the_rank_is_that_of_the_scaled_matrix(name: str, X: Matrix, unit: float) -> None:
     """The rank is NumPy's of the matrix with columns of unit size, whatever units they come in."""
     rows = Rows(
-        X * np.where(np.arange(X.shape[1]) % 2, 1.0, unit), np.ones(len(X)), np.zeros(X.shape[1]), fit_intercept=True
+        DenseColumns(X * np.where(np.arange(X.shape[1]) % 2, 1.0, unit)),
+        np.ones(len(X)),
+        np.zeros(X.shape[1]),
+        fit_intercept=True,
     )
     augmented = np.column_stack([X, np.ones(len(X))])
     norms = np.linalg.norm(augmented, axis=0)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_breast_cancer, load_iris
 
+from service.linear.columns import DenseColumns
 from service.linear.estimator import LogisticRegression
 from service.linear.fit import objective_of
 from service.linear.leave_one_out import (
@@ -42,7 +43,7 @@ def fitted(
     model = LogisticRegression(C=C, tol=1e-13, fit_intercept=fit_intercept).fit(X, y, weights)
     l2 = np.full(X.shape[1], 0.0 if math.isinf(C) else 1.0 / C)
     w = np.column_stack([model.coef_, model.intercept_]) if fit_intercept else model.coef_
-    return objective_of(Rows(X, weights, l2, fit_intercept), y, int(y.max()) + 1), w.ravel()
+    return objective_of(Rows(DenseColumns(X), weights, l2, fit_intercept), y, int(y.max()) + 1), w.ravel()
 
 
 def refitted(X: Matrix, y: Index, C: float, weights: Vector | None = None, *, fit_intercept: bool = True) -> Matrix:
@@ -138,7 +139,7 @@ def test_softmax_of_two_classes_is_the_sigmoid() -> None:
     """The K by K formula for two classes, at half the penalty, gives the sigmoid's probabilities."""
     X, y = drawn(80, 3, 2)
     binary, w = fitted(X, y, 1.0)
-    softmax = SoftmaxObjective(Rows(X, np.ones(80), np.full(3, 2.0), fit_intercept=True), y, 2)
+    softmax = SoftmaxObjective(Rows(DenseColumns(X), np.ones(80), np.full(3, 2.0), fit_intercept=True), y, 2)
 
     logits = leave_one_out_logits(softmax, np.concatenate([-w / 2, w / 2]))
 

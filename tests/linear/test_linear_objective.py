@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from problems import PROBLEMS, SMALL, Problem, Wide, value_gradient_hessian
 
-from service.linear import objective as objective_module
+from service.linear.columns import dense
 from service.linear.objective import Objective, Vector
 from service.linear.objective_binary import BinaryObjective
 from service.linear.objective_softmax import SoftmaxObjective
@@ -57,7 +57,7 @@ def test_derivatives_are_those_of_the_value(K: int, *, has_offset: bool, fit_int
     value, gradient, hessian = objective.value_gradient_hessian(w)
 
     expected_gradient, expected_hessian = differences(objective, w)
-    assert value == objective.value(w)
+    assert value == pytest.approx(objective.value(w), rel=1e-14)
     for computed, expected in ((gradient, expected_gradient), (without_gauge(objective, hessian), expected_hessian)):
         np.testing.assert_allclose(computed, expected, rtol=BY_DIFFERENCES, atol=BY_DIFFERENCES)
 
@@ -113,10 +113,12 @@ def test_blocks_add_up(K: int, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = problem.objective.value_gradient_hessian(w)
     leverage = problem.objective.largest_leverage(np.eye(problem.objective.n_params))
 
-    monkeypatch.setattr(objective_module, "BLOCK_NUMBERS", 300)
+    monkeypatch.setattr(dense, "FEWEST_ROWS", 300)
+    monkeypatch.setattr(dense, "GRAM_NUMBERS", 300)
+    monkeypatch.setattr(dense, "PASS_NUMBERS", 300)
     blocked = problem.objective.value_gradient_hessian(w)
 
-    assert len(list(problem.objective.rows.blocks())) == 4
+    assert len(list(problem.objective.rows.parts())) == len(list(problem.objective.rows.dense_parts())) == 4
     assert problem.objective.largest_leverage(np.eye(problem.objective.n_params)) == pytest.approx(leverage, rel=1e-14)
     # The terms are the same; only the order of a thousand additions is not.
     assert blocked[0] == pytest.approx(whole[0], rel=1e-12)

@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import scipy.sparse
 from problems import drawn
 
 from service import LogisticRegression
@@ -57,7 +56,6 @@ def with_cell(value: float) -> Any:
 
 
 ROWS = [
-    (scipy.sparse.csr_array(X), TypeError, "toarray"),
     (X[:, 0], WrongShape, "2D array"),
     (X[None], WrongShape, "2D array"),
     (X[:0], EmptyInput, "0 sample"),

@@ -10,6 +10,7 @@ from problems import REFERENCE_ERROR, Problem, drawn, reference_optimum
 
 from service.errors import InvalidParameter
 from service.linear.certificate import design_rank
+from service.linear.columns import DenseColumns
 from service.linear.estimator import LogisticRegression
 from service.linear.objective import Matrix, Rows
 from service.linear.solver import Status
@@ -72,7 +73,7 @@ def test_rank_of_wide_rows_does_not_depend_on_units(unit: float) -> None:
     X = np.random.default_rng(3).normal(size=(6, 40)) * np.where(np.arange(40) % 2, unit, 1.0)
 
     def rank(matrix: Matrix) -> int:
-        return design_rank(Rows(matrix, np.ones(len(matrix)), np.ones(40), fit_intercept=False))
+        return design_rank(Rows(DenseColumns(matrix), np.ones(len(matrix)), np.ones(40), fit_intercept=False))
 
     assert rank(X) == 6
     assert rank(np.vstack([X, X[:1]])) == 6

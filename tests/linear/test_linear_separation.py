@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from service.errors import SeparationError
+from service.linear.columns import DenseColumns
 from service.linear.estimator import LogisticRegression
 from service.linear.objective import Index, Matrix
 from service.linear.separation import rounded_direction, verdict
@@ -62,7 +63,7 @@ def test_complete_separation_has_its_witness(n_classes: int) -> None:
     with pytest.raises(SeparationError, match="complete") as caught:
         LogisticRegression(C=math.inf).fit(X, y)
 
-    assert verdict(X, y, np.array(caught.value.witness)) == "complete"
+    assert verdict(DenseColumns(X), y, np.array(caught.value.witness)) == "complete"
 
 
 @pytest.mark.parametrize(
@@ -79,7 +80,7 @@ def test_a_direction_proves_what_it_proves(direction: list[list[float]], expecte
     """Rows at -1 and 1 are completely separated by 0, quasi by a border on a row, and not by anything else."""
     X, y = np.array([[-1.0], [1.0]]), np.array([0, 1])
 
-    assert verdict(X, y, np.array(direction)) == expected
+    assert verdict(DenseColumns(X), y, np.array(direction)) == expected
 
 
 def test_rounding_does_not_decide() -> None:
@@ -87,9 +88,11 @@ def test_rounding_does_not_decide() -> None:
     tiny = 2.0**-52
     y = np.array([0, 0, 1])
 
-    assert verdict(np.array([[-1.0], [1.0], [1.0]]), y, np.array([[1.0, -1.0]])) == "quasi"
-    assert verdict(np.array([[-1.0], [1.0 + tiny], [1.0 + 3 * tiny]]), y, np.array([[1.0, -1.0]])) is None
-    assert verdict(np.array([[-1.0], [1.0 - tiny], [1.0 + tiny]]), y, np.array([[1.0, -1.0]])) == "complete"
+    assert verdict(DenseColumns(np.array([[-1.0], [1.0], [1.0]])), y, np.array([[1.0, -1.0]])) == "quasi"
+    assert verdict(DenseColumns(np.array([[-1.0], [1.0 + tiny], [1.0 + 3 * tiny]])), y, np.array([[1.0, -1.0]])) is None
+    assert (
+        verdict(DenseColumns(np.array([[-1.0], [1.0 - tiny], [1.0 + tiny]])), y, np.array([[1.0, -1.0]])) == "complete"
+    )
 
 
 def test_directions_are_rounded_to_small_fractions() -> None:

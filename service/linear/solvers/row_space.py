@@ -9,6 +9,7 @@ import numpy as np
 
 from service.errors import InvalidParameter
 from service.linear.certificate import ridge_gap_bound
+from service.linear.columns import DenseColumns
 from service.linear.factor import EPS
 from service.linear.objective import Matrix, Objective, Rows, Vector
 from service.linear.solver import Solution, Status
@@ -34,14 +35,17 @@ class RowSpace:
         if not (objective.rows.l2 > 0).all():
             raise InvalidParameter('solver="row-space" needs a penalty on every column: a finite C')
         basis, spread = _row_space(objective.rows)
-        small = objective.with_columns(basis * spread, np.ones(len(spread)))
+        small = objective.with_columns(DenseColumns(np.ascontiguousarray(basis * spread)), np.ones(len(spread)))
         # The small problem is solved further than asked for: its gap is a part of the whole one's.
         solution = Newton(tol=1e-2 * self.tol, max_iter=self.max_iter).minimise(small, np.zeros(small.n_params))
         w = _lifted(objective, solution.w, basis / spread, n_params=len(start))
         value, _ = objective.value_and_gradient(w)
         gap = ridge_gap_bound(objective, w)
         status = Status.OPTIMAL if gap <= self.tol * value else Status.BUDGET_SPENT
-        return replace(solution, w=w, objective=value, gap_bound=gap, status=status, passes=solution.passes + 6)
+        rank = len(spread) if len(spread) == objective.rows.n_rows else None
+        return replace(
+            solution, w=w, objective=value, gap_bound=gap, status=status, passes=solution.passes + 6, rank=rank
+        )
 
 
 def _row_space(rows: Rows) -> tuple[Matrix, Vector]:
@@ -57,7 +61,7 @@ def _lifted(objective: Objective, w: Vector, back: Matrix, *, n_params: int) -> 
     rows = objective.rows
     by_logit = w.reshape(n_params // rows.width, -1)
     lifted = np.zeros((len(by_logit), rows.width))
-    n_columns = rows.X.shape[1]
-    lifted[:, :n_columns] = (rows.X.T @ (back @ by_logit[:, : back.shape[1]].T)).T / rows.l2
-    lifted[:, n_columns:] = by_logit[:, back.shape[1] :]
+    by_row = rows.transposed_product(back @ by_logit[:, : back.shape[1]].T).reshape(len(by_logit), -1)
+    lifted[:, : rows.n_columns] = by_row[:, : rows.n_columns] / rows.l2
+    lifted[:, rows.n_columns :] = by_logit[:, back.shape[1] :]
     return lifted.ravel()

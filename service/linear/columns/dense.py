@@ -1,0 +1,106 @@
+"""Columns as an array of doubles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from service.linear.columns.columns import Index, Matrix, Vector
+from service.linear.lanes import in_lanes
+from service.linear.scaling import Scaling
+
+GRAM_NUMBERS = 1 << 16  # 512 KiB of float64: a block and its copy stay in a 2 MiB second-level cache
+PASS_NUMBERS = 1 << 17  # a block that is only read needs no copy; longer vectors spare calls
+# Below some hundred rows a product of matrices does not reach its speed, however wide they are.
+FEWEST_ROWS = 256
+
+
+def gram_height(width: int) -> int:
+    """Rows of ``width`` numbers whose copies stay in the cache."""
+    return max(FEWEST_ROWS, GRAM_NUMBERS // max(width, 1))
+
+
+@dataclass(frozen=True, slots=True)
+class DenseColumns:
+    """array: (n, p), float64 and C-contiguous."""
+
+    array: Matrix
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        n_rows, n_columns = map(int, self.array.shape)
+        return n_rows, n_columns
+
+    @property
+    def row_numbers(self) -> int:
+        return self.shape[1]
+
+    @property
+    def pass_height(self) -> int:
+        return max(FEWEST_ROWS, PASS_NUMBERS // (self.shape[1] + 1))
+
+    @property
+    def gram_height(self) -> int:
+        return gram_height(self.shape[1] + 1)
+
+    def block(self, rows: slice) -> DenseColumns:
+        return DenseColumns(self.array[rows])
+
+    def take(self, rows: Index) -> DenseColumns:
+        return DenseColumns(self.array[rows])
+
+    def is_idle(self) -> bool:
+        return Scaling.is_idle(self.array.__getitem__, self.shape)
+
+    def conditioning(self) -> Scaling:
+        return Scaling.standard(self.array)
+
+    def scaled(self, scaling: Scaling) -> DenseColumns:
+        return DenseColumns(scaling.apply(self.array))
+
+    def largest_magnitudes(self) -> Vector:
+        highest, lowest = self.array.max(axis=0, initial=0.0), self.array.min(axis=0, initial=0.0)
+        return np.asarray(np.maximum(highest, -lowest), dtype=np.float64)
+
+    def dense(self) -> Matrix:
+        return self.array
+
+    def product(self, w: Matrix) -> Matrix:
+        return np.asarray(self.array @ w, dtype=np.float64)
+
+    def transposed_product(self, values: Matrix) -> Matrix:
+        return np.asarray(values.T @ self.array, dtype=np.float64)
+
+    def gram(self, weights: Vector, *, with_ones: bool) -> Matrix:
+        scaled = self.augmented() if with_ones else self.array.copy()
+        scaled *= np.sqrt(weights)[:, None]
+        # The same buffer on both sides: BLAS then does half the work (SYRK).
+        return np.asarray(scaled.T @ scaled, dtype=np.float64)
+
+    def augmented(self) -> Matrix:
+        """(X, 1), a copy, (n, p + 1)."""
+        n_rows, n_columns = self.array.shape
+        rows = np.ones((n_rows, n_columns + 1))
+        rows[:, :n_columns] = self.array
+        return rows
+
+    def row_gram(self, column_weights: Vector) -> Matrix:
+        def part(columns: slice) -> Matrix:
+            scaled = self.array[:, columns] * np.sqrt(column_weights[columns])
+            return np.asarray(scaled @ scaled.T, dtype=np.float64)
+
+        n_rows, n_columns = self.array.shape
+        gram = np.zeros((n_rows, n_rows))
+        for lane in in_lanes(n_columns, n_rows, part):
+            gram += lane
+        return gram
+
+    def magnitudes(self) -> DenseColumns:
+        return DenseColumns(np.abs(self.array))
+
+    def squares(self) -> DenseColumns:
+        return DenseColumns(self.array**2)
+
+    def square_norms(self) -> Vector:
+        return np.asarray(np.einsum("ij,ij->i", self.array, self.array), dtype=np.float64)
