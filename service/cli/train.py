@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from service.training.cross_validation import CrossValidation
 
 NOT_CERTIFIED = 7
+# MiB: a matrix of less than a quarter of it is always in memory, where gradient descent on few rows has its own bits.
+LEAST_MEMORY = 32
 Text = str | None
 
 
@@ -104,7 +106,9 @@ def train(
     ] = None,
     memory: Annotated[
         int,
-        typer.Option(metavar="MIB", min=1, help="Memory for rows; more of them are kept in a temporary file (TMPDIR)."),
+        typer.Option(
+            metavar="MIB", min=LEAST_MEMORY, help="Memory for rows; more of them are kept in a temporary file (TMPDIR)."
+        ),
     ] = MEMORY_BYTES // MIB,
     promote: Annotated[
         str,

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 _INTEGERS = frozenset(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))
 _NUMERIC = _INTEGERS | {"halffloat", "float", "double", "bool", "null"}
 _TEXT = frozenset({"string", "large_string", "string_view"})
-# Compressed pages are read in pieces: a row group may be larger than the memory.
-_PIECE_BYTES = 1 << 20
+# A row group, which may be larger than the memory, is read in pieces, and not before it is needed.
+_PIECE_BYTES = 1 << 16
 
 
 def parquet_chunks(path: Path) -> Iterator[Table]:
@@ -37,7 +37,7 @@ def parquet_chunks(path: Path) -> Iterator[Table]:
         ) from None
     n_rows = 0
     try:
-        with pq.ParquetFile(path, buffer_size=_PIECE_BYTES) as file:
+        with pq.ParquetFile(path, buffer_size=_PIECE_BYTES, pre_buffer=False) as file:
             _check_schema(file.schema_arrow)
             for batch in file.iter_batches(block_rows(len(file.schema_arrow.names))):
                 yield _chunk(batch, n_rows)

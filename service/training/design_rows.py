@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from service.linear.columns import ColumnsOnDemand, DenseColumns
 from service.tabular.design import Design, Matrix, Vector
 from service.tabular.spool import SpooledMatrix
 from service.tabular.table import Tabular
@@ -20,7 +21,7 @@ SHARE = 4
 class DesignRows:
     """The matrix X (n, p) of a design, and the least and the largest number of each of its columns, (p,)."""
 
-    X: Matrix | SpooledMatrix
+    X: DenseColumns | ColumnsOnDemand
     minimum: Vector
     maximum: Vector
 
@@ -28,10 +29,6 @@ class DesignRows:
     def is_constant(self) -> npt.NDArray[np.bool_]:
         """Whether a column is the same in all rows, (p,)."""
         return np.equal(self.minimum, self.maximum)
-
-    def loaded(self) -> Matrix:
-        """X in memory."""
-        return self.X.block(slice(None)) if isinstance(self.X, SpooledMatrix) else self.X
 
 
 def design_rows(design: Design, table: Tabular, memory_bytes: int) -> DesignRows:
@@ -41,15 +38,17 @@ def design_rows(design: Design, table: Tabular, memory_bytes: int) -> DesignRows
     """
     width = len(design.column_names)
     fits = table.n_rows * width * np.dtype(np.float64).itemsize <= memory_bytes // SHARE
-    X: Matrix | SpooledMatrix = np.empty((table.n_rows, width)) if fits else SpooledMatrix(width)
+    matrix: Matrix | SpooledMatrix = np.empty((table.n_rows, width)) if fits else SpooledMatrix(width)
     minimum, maximum = np.full(width, np.inf), np.full(width, -np.inf)
     row = 0
     for block in table.blocks(width):
-        matrix = design.matrix(block)
-        minimum, maximum = np.minimum(minimum, matrix.min(axis=0)), np.maximum(maximum, matrix.max(axis=0))
-        if isinstance(X, SpooledMatrix):
-            X.append(matrix)
+        part = design.matrix(block)
+        minimum, maximum = np.minimum(minimum, part.min(axis=0)), np.maximum(maximum, part.max(axis=0))
+        if isinstance(matrix, SpooledMatrix):
+            matrix.append(part)
         else:
-            X[row : row + len(matrix)] = matrix
-        row += len(matrix)
-    return DesignRows(X, minimum, maximum)
+            matrix[row : row + len(part)] = part
+        row += len(part)
+    if isinstance(matrix, SpooledMatrix):
+        return DesignRows(ColumnsOnDemand(matrix.block, matrix.shape), minimum, maximum)
+    return DesignRows(DenseColumns(matrix), minimum, maximum)

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from service.errors import InvalidInput, LengthMismatch, NumericOverflow, SeparationError, Underdetermined, quoted
 from service.linear.certificate import Certificate
 from service.linear.checks import as_weights, check_classes, classes_and_index, with_class_weight
+from service.linear.columns import Columns
 from service.linear.estimator import LogisticRegression
 from service.linear.inference import standard_errors
 from service.linear.scaling import Scaling
@@ -122,7 +123,7 @@ def fit_model(
     design = Design(schema, drop_first=not options.is_penalised)
     rows = design_rows(design, training.table, memory_bytes)
     try:
-        fitted = fit(rows.loaded(), training, options)
+        fitted = fit(rows.X, training, options)
     except SeparationError as error:
         raise with_columns(error, design) from None
     return assemble(schema, design, fitted), fitted, rows
@@ -156,21 +157,21 @@ class Fitted:
     strength: Strength
 
 
-def fit(matrix: npt.NDArray[np.float64], training: TrainingData, options: TrainingOptions) -> Fitted:
-    """The estimator fitted to the matrix, standardised if the options say so, with C chosen if they say so."""
-    n_rows, n_columns = matrix.shape
+def fit(columns: Columns, training: TrainingData, options: TrainingOptions) -> Fitted:
+    """The estimator fitted to the columns, standardised if the options say so, with C chosen if they say so."""
+    n_rows, n_columns = columns.shape
     if not n_columns:
         raise InvalidInput("every column has one value in all rows; there is nothing to learn from")
     if not options.is_penalised and options.solver != "gradient-descent" and n_rows < n_columns + 1:
         raise Underdetermined(
             f"{n_rows} training rows cannot determine {n_columns} columns without a penalty; use a finite C"
         )
-    scaling = scaling_of(matrix, options)
+    scaling = scaling_of(columns, options)
     # Numbers that leave the range of doubles are looked for in what comes out: see ``assemble``.
     with warnings.catch_warnings(), np.errstate(over="ignore", invalid="ignore"):
         # Not converging is told by the certificate and by the warnings of the record.
         warnings.simplefilter("ignore", UserWarning)
-        rows = fitting_rows(scaling.apply(matrix), training, options)
+        rows = fitting_rows(columns.scaled(scaling), training, options)
         strength = strength_of(options, rows)
         estimator = LogisticRegression(
             C=strength.C,
@@ -185,17 +186,17 @@ def fit(matrix: npt.NDArray[np.float64], training: TrainingData, options: Traini
     return Fitted(estimator, scaling, rows, strength)
 
 
-def fitting_rows(matrix: npt.NDArray[np.float64], training: TrainingData, options: TrainingOptions) -> FittingRows:
+def fitting_rows(columns: Columns, training: TrainingData, options: TrainingOptions) -> FittingRows:
     """The rows as the mathematics takes them; raises SingleClass, TooManyClasses, InvalidWeights."""
     classes, index = classes_and_index(training.labels)
     check_classes(classes)
-    weights = as_weights(training.sample_weight, len(matrix))
+    weights = as_weights(training.sample_weight, columns.shape[0])
     if options.class_weight is None:
-        return FittingRows(matrix, index, weights, options.fit_intercept)
+        return FittingRows(columns, index, weights, options.fit_intercept)
     by_label = class_weight_by_label(options.class_weight, training.labels)
     weighted = with_class_weight(weights, index, classes, by_label)
     first = np.unique(index, return_index=True)[1]
-    return FittingRows(matrix, index, weighted, options.fit_intercept, weighted[first] / weights[first])
+    return FittingRows(columns, index, weighted, options.fit_intercept, weighted[first] / weights[first])
 
 
 def training_record(fitted: Fitted, training: TrainingData, options: TrainingOptions) -> TrainingRecord:
@@ -212,11 +213,11 @@ def training_record(fitted: Fitted, training: TrainingData, options: TrainingOpt
     )
 
 
-def scaling_of(matrix: npt.NDArray[np.float64], options: TrainingOptions) -> Scaling:
+def scaling_of(columns: Columns, options: TrainingOptions) -> Scaling:
     """How columns are scaled; without an intercept they keep their zero, since centring would bring a constant back."""
     if not options.standardizes:
-        return Scaling.identity(matrix.shape[1])
-    scaling = Scaling.standard(matrix)
+        return Scaling.identity(columns.shape[1])
+    scaling = columns.conditioning()
     return scaling if options.fit_intercept else Scaling(np.zeros_like(scaling.centre), scaling.scale)
 
 
