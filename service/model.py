@@ -68,8 +68,9 @@ class Model:
     """A fitted logistic regression on raw columns.
 
     classes: the labels, sorted.  coef: (k, n_columns) and intercept: (k,) with k = 1 for two classes and k = K
-    otherwise.  standard_errors: (k, n_columns + 1), the intercept last, or None.  covariance: of the same parameters in
-    the same order, (k (n_columns + 1), k (n_columns + 1)), or None.
+    otherwise.  standard_errors: (k, n_columns + 1), the intercept last, or None.  shrinkage_bias: how far the penalty
+    moves the same parameters on average, or None.  covariance: of them in the same order, (k (n_columns + 1),
+    k (n_columns + 1)), or None.
     """
 
     schema: Schema
@@ -78,6 +79,7 @@ class Model:
     intercept: Vector
     drop_first: bool = False
     standard_errors: Matrix | None = None
+    shrinkage_bias: Matrix | None = None
     covariance: Matrix | None = None
 
     @cached_property

@@ -24,6 +24,15 @@ MIXED = Schema(
         CategoricalFeature(name="t", categories=("u", "v", "w"), frequencies=(0.5, 0.25, 0.25)),
     )
 )
+HOLES = Schema(
+    features=(
+        NumericFeature(name="a", mean=0.1, minimum=-1.0, maximum=1.0, missing_share=0.2, has_indicator=True),
+        CategoricalFeature(
+            name="t", categories=("u", "v"), frequencies=(0.75, 0.25), missing_share=0.4, has_indicator=True
+        ),
+    ),
+    missing="impute",
+)
 
 
 def binary(coef: list[float], intercept: float = 0.0, classes: tuple[Label, ...] = ("no", "yes")) -> Model:
@@ -144,6 +153,24 @@ def test_explanation_adds_up_exactly(rows: list[tuple[float, str]], seed: int) -
             assert sum(map(Fraction, terms[:, k])) == Fraction(logit)
         # Rounding is relative to the largest term, not to their sum.
         np.testing.assert_allclose(explanation.logit, logits, atol=1e-14 * (1 + np.abs(terms).max()))
+
+
+def test_missing_cell_contributes_by_its_indicator() -> None:
+    """What a missing cell adds is told of its feature: the imputed value, and that it is missing, against the average."""
+    model = Model(HOLES, ("no", "yes"), np.array([[2.0, 8.0, 1.0, -1.0, 4.0]]), np.array([0.5]))
+    table = Table(("a", "t"), (np.array([np.nan, 0.6]), np.array(["v", None], dtype=np.object_)), 2)
+
+    missing_a, missing_t = model.explain(table)
+
+    # The means of the matrix are 0.1, 0.2, 0.85, 0.15, 0.4: of the rows without t, all are imputed as u.
+    np.testing.assert_allclose(missing_a.baseline, [0.5 + 0.2 + 1.6 + 0.85 - 0.15 + 1.6], rtol=1e-15)
+    np.testing.assert_allclose(missing_a.contributions[:, 0], [0.0 + 8 * 0.8, -0.85 - 0.85 - 1.6], rtol=1e-15)
+    np.testing.assert_allclose(missing_t.contributions[:, 0], [2 * 0.5 - 8 * 0.2, 0.15 + 0.15 + 4 * 0.6], rtol=1e-15)
+    logits = model.logits(table)[:, 0]
+    for explanation, logit in zip((missing_a, missing_t), logits, strict=True):
+        terms = [*explanation.baseline, *explanation.contributions[:, 0]]
+        assert sum(map(Fraction, terms)) == Fraction(explanation.logit[0])
+        np.testing.assert_allclose(explanation.logit, logit, rtol=1e-14)
 
 
 def test_average_row_has_no_contributions() -> None:

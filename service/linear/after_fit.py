@@ -13,11 +13,12 @@ from service.errors import InvalidParameter
 from service.linear import checks
 from service.linear.certificate import design_rank
 from service.linear.checks import Matrix, Vector
+from service.linear.coefficient_table import INTERCEPT
 from service.linear.columns import DenseColumns
 from service.linear.estimator import LogisticRegression
 from service.linear.factor import factorise
 from service.linear.fit import objective_of
-from service.linear.inference import observed_covariance, standard_errors
+from service.linear.inference import observed_covariance
 from service.linear.intervals import normal_quantile
 from service.linear.likelihood import ChiSquareTest
 from service.linear.objective import Rows
@@ -67,6 +68,16 @@ class FittedRows:
         """Σ sᵢ lossᵢ at the fit."""
         return self.objective.without_penalty().value(self.w)
 
+    def raw_direction(self, position: int) -> Vector:
+        """The d with dᵀw the parameter at this position of the raw columns and the intercept, two classes, (n_params,)."""
+        direction = np.zeros(self.objective.n_params)
+        if position < len(self.scaling.scale):
+            direction[position] = 1.0 / self.scaling.scale[position]
+            return direction
+        # On standardised columns the intercept is that of the average row.
+        direction[:-1], direction[-1] = -self.scaling.centre / self.scaling.scale, 1.0
+        return direction
+
 
 def cluster_covariance(model: LogisticRegression, X: Any, y: Any, groups: Any, sample_weight: Any = None) -> Matrix:
     """Covariance of the raw parameters, laid out like ``covariance_``, where rows of a group depend on one another.
@@ -105,51 +116,90 @@ def score_test(model: LogisticRegression, X: Any, y: Any, omitted: Any, sample_w
 
 
 def profile_interval(
-    model: LogisticRegression, X: Any, y: Any, column: int, *, level: float = 0.95, sample_weight: Any = None
+    model: LogisticRegression, X: Any, y: Any, column: int | str, *, level: float = 0.95, sample_weight: Any = None
 ) -> tuple[float, float]:
-    """The values of one coefficient that a likelihood-ratio test at 1 - level does not reject.
+    """The values of one coefficient, or of the intercept, that a likelihood-ratio test at 1 - level does not reject.
 
-        { b : 2 (ℓ(fit) - max ℓ over the other parameters with coefficient b) ≤ χ²₁ quantile of level }
+        { b : 2 (ℓ(fit) - max ℓ over the other parameters with this one at b) ≤ χ²₁ quantile of level }
 
     Better than the Wald interval where the likelihood is not symmetric: few rows, rare classes.  Two classes, no
-    penalty.  column: its number in X.  Both ends are infinite where the other columns make up for any value, as for one
-    of two equal columns.
+    penalty.  column: its number in X, or "(intercept)".  Both ends are infinite where the other columns make up for any
+    value, as for one of two equal columns.
     Raises InvalidParameter, and the errors of ``FittedRows.of``.
     Source: D. Venzon, S. Moolgavkar, Applied Statistics 37, 1988.
     """
     _require_unpenalised(model, "the profile interval")
     if len(model.classes_) != 2:
         raise InvalidParameter("the profile interval is for two classes")
-    if not 0 <= column < model.n_features_in_:
-        raise InvalidParameter(f"column must be a whole number from 0 to {model.n_features_in_ - 1}")
+    position = _position(model, column)
     z = normal_quantile(level)
     fitted = FittedRows.of(model, X, y, sample_weight)
-    if design_rank(_without(fitted.objective.rows, column)) == design_rank(fitted.objective.rows):
+    profile = _Profile.of(fitted, fitted.raw_direction(position))
+    if design_rank(profile.others.rows) == design_rank(fitted.objective.rows):
         return -math.inf, math.inf
-    error = float(standard_errors(observed_covariance(fitted.objective, fitted.w))[column])
-    profile = _profile(fitted, column)
-    ends = [_crossing(lambda t: profile(t) - z**2, fitted.w[column], side * z * error) for side in (-1.0, 1.0)]
-    low, high = (float(end / fitted.scaling.scale[column]) for end in ends)
-    return low, high
+    step = z * profile.standard_error
+    low, high = (_crossing(lambda t: profile.lost(t) - z**2, profile.at_fit, side * step) for side in (-1.0, 1.0))
+    return low * profile.unit, high * profile.unit
 
 
-def _profile(fitted: FittedRows, column: int) -> Callable[[float], float]:
-    """Twice the log-likelihood that is lost where the coefficient of a column is held at t and the others follow."""
-    objective = fitted.objective
-    assert isinstance(objective, BinaryObjective)
-    rows, held_column = _without(objective.rows, column), objective.rows.augmented()[:, column]
-    start, best = np.delete(fitted.w, column), objective.value(fitted.w)
-
-    def lost(t: float) -> float:
-        held = BinaryObjective(rows, objective.y, offset=t * held_column)
-        return 2.0 * (Newton(tol=1e-13).minimise(held, start).objective - best)
-
-    return lost
+def _position(model: LogisticRegression, column: int | str) -> int:
+    """Where the parameter is among the columns and the intercept; raises InvalidParameter where it is not."""
+    last = int(model.n_features_in_) - 1
+    if column == INTERCEPT and model.fit_intercept:
+        return last + 1
+    if isinstance(column, str) or not 0 <= column <= last:
+        intercept = f', or "{INTERCEPT}"' if model.fit_intercept else ""
+        raise InvalidParameter(f"column must be a whole number from 0 to {last}{intercept}")
+    return column
 
 
-def _without(rows: Rows, column: int) -> Rows:
-    others = np.delete(rows.augmented()[:, : rows.n_columns], column, axis=1)
-    return replace(rows, X=DenseColumns(others), l2=np.delete(rows.l2, column))
+@dataclass(frozen=True)
+class _Profile:
+    """The likelihood of two classes with the parameters held at t along one direction, the others free.
+
+    With the direction d, |d| = 1, and N an orthonormal basis of what is at right angles to it, w = t d + N u:
+    the logits are (X, 1) N u with the offset t (X, 1) d.  others: the objective in u, at offset 0.  moved: (X, 1) d.
+    at_fit, start: t and u of the fit.  drift: du / dt of the profile there.  unit: of t, in that of the parameter.
+    """
+
+    others: BinaryObjective
+    moved: Vector
+    at_fit: float
+    start: Vector
+    drift: Vector
+    standard_error: float
+    best: float
+    unit: float
+
+    @classmethod
+    def of(cls, fitted: FittedRows, direction: Vector) -> _Profile:
+        """The profile of directionᵀw, (n_params,)."""
+        objective = fitted.objective
+        assert isinstance(objective, BinaryObjective)
+        length = float(np.linalg.norm(direction))
+        d = direction / length
+        others = np.linalg.qr(d[:, None], mode="complete")[0][:, 1:]
+        augmented, variances = objective.rows.augmented(), observed_covariance(objective, fitted.w) @ d
+        variance = max(float(d @ variances), 0.0)
+        rows = replace(
+            objective.rows, X=DenseColumns(augmented @ others), l2=np.zeros(others.shape[1]), fit_intercept=False
+        )
+        return cls(
+            others=replace(objective, rows=rows),
+            moved=augmented @ d,
+            at_fit=float(d @ fitted.w),
+            start=fitted.w @ others,
+            drift=variances @ others / (variance or math.inf),
+            standard_error=math.sqrt(variance),
+            best=fitted.loss,
+            unit=length,
+        )
+
+    def lost(self, t: float) -> float:
+        """Twice the log-likelihood that is lost where the direction is held at t and the others follow."""
+        held = replace(self.others, offset=t * self.moved)
+        start = min(self.start, self.start + (t - self.at_fit) * self.drift, key=held.value)
+        return 2.0 * (Newton(tol=1e-13).minimise(held, start).objective - self.best)
 
 
 def _crossing(excess: Callable[[float], float], inside: float, step: float) -> float:

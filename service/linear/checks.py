@@ -206,18 +206,19 @@ def classes_and_index(labels: Labels) -> tuple[Labels, npt.NDArray[np.intp]]:
     if labels.dtype.kind not in "iu" or len(labels) == 0:
         return np.unique(labels, return_inverse=True)
     smallest, largest = int(labels.min()), int(labels.max())
-    if largest - smallest > MOST_COUNTED:
+    if largest - smallest > MOST_COUNTED or largest > np.iinfo(np.intp).max:
         return np.unique(labels, return_inverse=True)
-    shifted = (labels - smallest).astype(np.intp)
+    # In their own type differences of small integers would wrap.
+    shifted = labels.astype(np.intp) - smallest
     present = np.bincount(shifted) > 0
-    return np.flatnonzero(present).astype(labels.dtype) + labels.dtype.type(smallest), (np.cumsum(present) - 1)[shifted]
+    return (np.flatnonzero(present) + smallest).astype(labels.dtype), (np.cumsum(present) - 1)[shifted]
 
 
 def as_weights(sample_weight: Any, n_rows: int) -> Vector:
     """Weights as float64 (n_rows,), 1 by default; raises LengthMismatch or InvalidWeights."""
     if sample_weight is None:
         return np.ones(n_rows)
-    weights = np.asarray(sample_weight, dtype=np.float64)
+    weights = np.ascontiguousarray(sample_weight, dtype=np.float64)
     if weights.ndim == 0:
         weights = np.full(n_rows, float(weights))
     if weights.shape != (n_rows,):

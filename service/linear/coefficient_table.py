@@ -13,7 +13,14 @@ from service.linear.intervals import Matrix, Vector, normal_quantile
 from service.linear.likelihood import Likelihood
 
 INTERCEPT = "(intercept)"
-UNDER_A_PENALTY = "Under a penalty the coefficients are shrunk; their bias is not in the standard errors."
+OF_SEVERAL_LOGITS = (
+    "The coefficients of a column sum to 0 over the classes: each is against the average of all classes, and those of one "
+    "class less those of another are the log-odds between the two."
+)
+UNDER_A_PENALTY = (
+    "Under a penalty the coefficients are shrunk; their bias, estimated at the shrunken ones and so on the small side, "
+    "is not in the standard errors."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +29,8 @@ class CoefficientTable:
 
         z = estimate / standard_error,   p_value = P(|N(0, 1)| ≥ |z|),   [low, high] of probability ``level``
 
-    A standard error that is not known, or 0, leaves z, p_value, low and high not a number.
+    A standard error that is not known, or 0, leaves z, p_value, low and high not a number.  shrinkage_bias: how far a
+    penalty moves the estimates on average, which none of these numbers makes up for; not a number where not known.
     Source: A. Wald, Transactions of the American Mathematical Society 54, 1943.
     """
 
@@ -33,6 +41,7 @@ class CoefficientTable:
     p_value: Vector
     low: Vector
     high: Vector
+    shrinkage_bias: Vector
     level: float
 
     def odds_ratios(self) -> Matrix:
@@ -41,27 +50,39 @@ class CoefficientTable:
             return np.exp(np.column_stack([self.estimate, self.low, self.high]))
 
     def lines(self) -> list[str]:
-        """A header and a row a coefficient, columns aligned; a row without a standard error ends with its estimate."""
+        """A header and a row a coefficient, columns aligned; a row without a standard error ends with its estimate.
+
+        The bias is shown where it is known and some of it is not 0.
+        """
         width = max(map(len, self.names))
         tail = (1.0 - self.level) / 2
         ends = f"{f'[{tail:.3g}':>12}  {f'{1.0 - tail:.4g}]':>12}"
         header = f"{'':{width}}  {'coef':>12}  {'std err':>10}  {'z':>8}  {'P>|z|':>7}  {ends}"
-        numbers = zip(self.estimate, self.standard_error, self.z, self.p_value, self.low, self.high, strict=True)
-        return [header, *(f"{name:{width}}{_cells(*row)}" for name, row in zip(self.names, numbers, strict=True))]
+        columns = [self.estimate, self.standard_error, self.z, self.p_value, self.low, self.high]
+        if (np.abs(self.shrinkage_bias) > 0).any():
+            header += f"  {'bias':>10}"
+            columns.append(self.shrinkage_bias)
+        rows = zip(*columns, strict=True)
+        return [header, *(f"{name:{width}}{_cells(*row)}" for name, row in zip(self.names, rows, strict=True))]
 
 
 def coefficient_table(
-    names: Sequence[str], estimate: Vector, standard_error: Vector | None, *, level: float = 0.95
+    names: Sequence[str],
+    estimate: Vector,
+    standard_error: Vector | None,
+    shrinkage_bias: Vector | None = None,
+    *,
+    level: float = 0.95,
 ) -> CoefficientTable:
-    """The table of coefficients, (m,), and their standard errors, (m,) or None; raises InvalidParameter for the level."""
+    """The table of coefficients, (m,), their standard errors and bias, (m,) or None; InvalidParameter for the level."""
     quantile = normal_quantile(level)
-    known = np.full(len(estimate), np.nan) if standard_error is None else standard_error
+    known, bias = (np.full(len(estimate), np.nan) if one is None else one for one in (standard_error, shrinkage_bias))
     error = np.where(known > 0, known, np.nan)
     z = estimate / error
     # Two-sided: 2 (1 - Φ(|z|)) = erfc(|z| / √2).
     p_value = np.array([math.erfc(abs(one) / math.sqrt(2)) for one in z.tolist()])
     low, high = estimate - quantile * error, estimate + quantile * error
-    return CoefficientTable(tuple(names), estimate, known, z, p_value, low, high, level)
+    return CoefficientTable(tuple(names), estimate, known, z, p_value, low, high, bias, level)
 
 
 def likelihood_lines(likelihood: Likelihood) -> list[str]:
@@ -76,9 +97,15 @@ def likelihood_lines(likelihood: Likelihood) -> list[str]:
     return lines
 
 
+def footnotes(n_logits: int, *, is_penalised: bool) -> list[str]:
+    """What a reader must know of the coefficients below their tables, an empty line before each note."""
+    notes = [OF_SEVERAL_LOGITS] * (n_logits > 1) + [UNDER_A_PENALTY] * is_penalised
+    return [line for note in notes for line in ("", note)]
+
+
 def summary_text(
     labels: Iterable[object],
-    tables: Iterable[CoefficientTable],
+    tables: Sequence[CoefficientTable],
     *,
     likelihood: Likelihood,
     certificate: Certificate,
@@ -95,12 +122,12 @@ def summary_text(
     ]
     for label, table in zip(labels, tables, strict=True):
         lines += ["", f"class {label}", *table.lines()]
-    if not likelihood.is_maximised:
-        lines += ["", UNDER_A_PENALTY]
+    lines += footnotes(len(tables), is_penalised=not likelihood.is_maximised)
     return "\n".join(lines) + "\n"
 
 
-def _cells(estimate: float, error: float, z: float, p_value: float, low: float, high: float) -> str:
+def _cells(estimate: float, error: float, z: float, p_value: float, low: float, high: float, *bias: float) -> str:
     if not error > 0:
         return f"  {estimate:12.6g}"
-    return f"  {estimate:12.6g}  {error:10.4g}  {z:8.3f}  {p_value:7.4f}  {low:12.6g}  {high:12.6g}"
+    test = f"  {estimate:12.6g}  {error:10.4g}  {z:8.3f}  {p_value:7.4f}  {low:12.6g}  {high:12.6g}"
+    return test + "".join(f"  {one:10.4g}" for one in bias)

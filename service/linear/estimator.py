@@ -18,7 +18,6 @@ from service.linear.inference import COVARIANCES, standard_errors
 from service.linear.lanes import in_lanes, one_blas_thread, parts_of
 from service.linear.link import log_sigmoid, log_softmax, sigmoid, softmax
 from service.linear.objective import Index
-from service.linear.sandwich import require_one_logit
 from service.linear.solver import Status
 from service.linear.solvers import SOLVER_NAMES
 
@@ -37,12 +36,12 @@ class LogisticRegression:
     tol: the certified gap relative to the objective at which to stop.  max_iter: None for the solver's own default.
     learning_rate: of gradient descent on the mean loss; None for the safe step.  warm_start: start from the last fit.
     covariance: None, or what ``covariance_`` and ``standard_errors_`` rest on: "observed" (the curvature), or the robust
-    "hc0", "hc1" and, for two classes, "hc2", "hc3" (see ``sandwich``).
+    "hc0", "hc1", "hc2", "hc3" (see ``sandwich``).
 
     After ``fit``: ``coef_`` (1 or K, p), ``intercept_`` (1 or K,), ``classes_`` (K,), ``n_iter_`` (1,),
     ``n_features_in_``, ``feature_names_in_`` (from a data frame), ``loss_curve_`` (mean objective along the way),
-    ``certificate_`` (see ``Certificate``), ``likelihood_`` (see ``Likelihood``), ``covariance_`` (q, q) and ``standard_errors_`` ((p+1,) or (K, p+1)):
-    columns first, intercept last.
+    ``certificate_`` (see ``Certificate``), ``likelihood_`` (see ``Likelihood``), ``covariance_`` (q, q), ``standard_errors_`` ((p+1,) or (K, p+1)) and
+    ``shrinkage_bias_`` (of the same shape, 0 without a penalty; see ``inference``): columns first, intercept last.
     """
 
     def __init__(
@@ -87,8 +86,6 @@ class LogisticRegression:
             columns, labels, weights = columns.take(np.flatnonzero(kept)), labels[kept], weights[kept]
         classes, index = checks.classes_and_index(labels)
         checks.check_classes(classes)
-        if self.covariance is not None:
-            require_one_logit(self.covariance, 1 if len(classes) == 2 else len(classes))
         weights = checks.with_class_weight(weights, index, classes, self.class_weight)
         start = self._warm_parameters(n_columns, classes) if self.warm_start else None
         self._forget()
@@ -120,10 +117,11 @@ class LogisticRegression:
         self.n_iter_ = np.array([max(fit.n_iter, 1)])
         self.loss_curve_ = fit.loss_curve
         self.certificate_, self.likelihood_ = fit.certificate, fit.likelihood
-        if fit.covariance is not None:
+        if fit.covariance is not None and fit.shrinkage_bias is not None:
             self.covariance_ = fit.covariance
-            errors = standard_errors(fit.covariance)
-            self.standard_errors_ = errors if len(self.classes_) == 2 else errors.reshape(len(self.classes_), -1)
+            shape = (-1,) if len(self.classes_) == 2 else (len(self.classes_), -1)
+            self.standard_errors_ = standard_errors(fit.covariance).reshape(shape)
+            self.shrinkage_bias_ = fit.shrinkage_bias.reshape(shape)
         if fit.certificate.status == Status.BUDGET_SPENT.value:
             interop.warn_not_converged(
                 f"{fit.certificate.solver} stopped after max_iter={fit.n_iter} steps before the optimum was certified "
@@ -191,10 +189,12 @@ class LogisticRegression:
         """A table for the logit of the second class, or for each of K logits; needs ``covariance``: InvalidParameter."""
         _require(hasattr(self._fitted(), "standard_errors_"), "covariance", "given to fit for tests and intervals")
         names = getattr(self, "feature_names_in_", [f"x{column}" for column in range(self.n_features_in_)])
-        estimates, errors = self.coef_, self.standard_errors_.reshape(len(self.coef_), -1)
+        errors, biases = (part.reshape(len(self.coef_), -1) for part in (self.standard_errors_, self.shrinkage_bias_))
+        estimates = self.coef_
         if self.fit_intercept:
             names, estimates = [*names, INTERCEPT], np.column_stack([self.coef_, self.intercept_])
-        return [coefficient_table(names, *pair, level=level) for pair in zip(estimates, errors, strict=True)]
+        logits = zip(estimates, errors, biases, strict=True)
+        return [coefficient_table(names, *logit, level=level) for logit in logits]
 
     def summary(self, *, level: float = 0.95) -> str:
         """The text table of a statistician: coefficient, standard error, z, P>|z|, interval, likelihood, pseudo R².

@@ -26,11 +26,11 @@ from service.linear.certificate import design_rank
 from service.linear.checks import Labels, Matrix, Vector
 from service.linear.columns import DenseColumns
 from service.linear.factor import factorise
+from service.linear.leverage import leverages
 from service.linear.likelihood import ChiSquareTest
 from service.linear.link import sigmoid
 from service.linear.objective import Rows
 from service.linear.objective_binary import BinaryObjective
-from service.linear.sandwich import leverages
 from service.linear.scaling import Scaling
 
 Mask: TypeAlias = npt.NDArray[np.bool_]

@@ -12,7 +12,7 @@ from service.linear import checks
 from service.linear.certificate import Certificate, Separation, design_rank
 from service.linear.checks import Matrix, Vector
 from service.linear.columns import Columns
-from service.linear.inference import covariance_of
+from service.linear.inference import covariance_of, shrinkage_bias
 from service.linear.likelihood import Likelihood, likelihood_of
 from service.linear.objective import Index, Objective, Rows
 from service.linear.objective_binary import BinaryObjective
@@ -27,6 +27,7 @@ MAX_NEWTON_PARAMS = 10_000
 # The rank of more columns costs as much as a fit that has a penalty.
 MOST_RANKED_COLUMNS = 1_000
 # Beyond, conjugate gradients are faster.
+MOST_ROWS_WITH_GRAM = 3_000
 MOST_PARAMS_WITH_HESSIAN = 3_000
 
 
@@ -50,12 +51,16 @@ class Specification:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """coef (k, p) and intercept (k,) of the raw columns, k = 1 for two classes; covariance (k q, k q) or None."""
+    """coef (k, p) and intercept (k,) of the raw columns, k = 1 for two classes.
+
+    covariance: (k q, k q) of q parameters a logit, or None; shrinkage_bias: (k, q) with it.
+    """
 
     coef: Matrix
     intercept: Vector
     certificate: Certificate
     covariance: Matrix | None
+    shrinkage_bias: Matrix | None
     likelihood: Likelihood
     n_iter: int
     loss_curve: Vector
@@ -86,13 +91,14 @@ def fit_rows(
         raise no_finite_optimum(separation, witness)
     certificate = certify(objective, solution, separation, witness, solver, reason)
     coef, intercept = raw_parameters(rows, solution.w, scaling)
-    covariance = None
+    covariance = bias = None
     if specification.covariance is not None:
         covariance = scaling.covariance_to_raw(
             covariance_of(objective, solution.w, specification.covariance), has_intercept=specification.fit_intercept
         )
+        bias = np.column_stack(raw_parameters(rows, shrinkage_bias(objective, solution.w), scaling))[:, : rows.width]
     likelihood = likelihood_of(objective, solution.w, solution.objective, certificate.rank)
-    return Fit(coef, intercept, certificate, covariance, likelihood, solution.n_iter, solution.loss_curve)
+    return Fit(coef, intercept, certificate, covariance, bias, likelihood, solution.n_iter, solution.loss_curve)
 
 
 def objective_of(rows: Rows, index: Index, n_classes: int) -> BinaryObjective | SoftmaxObjective:
@@ -122,7 +128,7 @@ def choose_solver(specification: Specification, n_rows: int, n_columns: int, n_c
 
 def _by_shape(n_rows: int, n_columns: int, n_params: int, *, penalised: bool) -> tuple[str, str]:
     """The solver for a shape, and why."""
-    if penalised and n_columns > n_rows:
+    if penalised and n_columns > n_rows and n_rows <= MOST_ROWS_WITH_GRAM:
         return RowSpace.name, f"{n_columns} columns, {n_rows} rows: their span is smaller"
     if penalised and n_params > MOST_PARAMS_WITH_HESSIAN:
         return NewtonCG.name, f"{n_params} parameters: products with the Hessian are cheaper than the Hessian"
@@ -132,9 +138,12 @@ def _by_shape(n_rows: int, n_columns: int, n_params: int, *, penalised: bool) ->
 def conditioning(columns: Columns, specification: Specification) -> Scaling:
     """Zero mean and unit spread for Newton's arithmetic; the penalty is adapted, so that the optimum is the same."""
     scaling = columns.conditioning()
+    if not specification.fit_intercept:
+        # Columns that cannot be centred are of unit size.
+        scaling = Scaling(np.zeros_like(scaling.centre), np.hypot(scaling.scale, scaling.centre))
     # Beyond this, λ / scale² and the columns themselves would leave the range of doubles.
     scale = np.clip(scaling.scale, 1e-140 * max(1.0, math.sqrt(1.0 / specification.C)), 1e140)
-    return Scaling(scaling.centre if specification.fit_intercept else np.zeros_like(scale), scale)
+    return Scaling(scaling.centre, scale)
 
 
 def _start(objective: Objective, scaling: Scaling, warm: Matrix | None) -> Vector:

@@ -1,4 +1,4 @@
-"""How certain the coefficients are: their covariance from the curvature of the objective."""
+"""How certain the coefficients are: their covariance, and the bias that a penalty brings."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import numpy.typing as npt
 
 from service.linear.factor import factorise
 from service.linear.objective import Objective, Vector
+from service.linear.objective_binary import BinaryObjective
+from service.linear.objective_softmax import SoftmaxObjective
 from service.linear.sandwich import ROBUST, robust_covariance
 
 Matrix: TypeAlias = npt.NDArray[np.float64]
@@ -16,7 +18,7 @@ Matrix: TypeAlias = npt.NDArray[np.float64]
 COVARIANCES = ("observed", *ROBUST)
 
 
-def covariance_of(objective: Objective, w: Vector, kind: str) -> Matrix:
+def covariance_of(objective: BinaryObjective | SoftmaxObjective, w: Vector, kind: str) -> Matrix:
     """Covariance of the parameters at the optimum w, (n_params, n_params), by one of ``COVARIANCES``."""
     return observed_covariance(objective, w) if kind == "observed" else robust_covariance(objective, w, kind)
 
@@ -27,7 +29,7 @@ def observed_covariance(objective: Objective, w: Vector) -> Matrix:
         V = (H + Λ)⁻¹ H (H + Λ)⁻¹,   H = Σ sᵢ ∇²lossᵢ,   Λ the penalty
 
     Without a penalty this is H⁻¹ (collinear columns: the pseudo-inverse).  With one it is the variance of the
-    shrunken estimate around its own mean; the shrinkage itself, a bias of -(H + Λ)⁻¹ Λ w, is not in it.
+    shrunken estimate around its own mean; the shrinkage itself, see ``shrinkage_bias``, is not in it.
     Source: S. le Cessie, J. van Houwelingen, Ridge estimators in logistic regression, Applied Statistics 41, 1992.
     """
     _, _, total = objective.value_gradient_hessian(w)
@@ -36,6 +38,20 @@ def observed_covariance(objective: Objective, w: Vector) -> Matrix:
     F = factorise(total).F
     inner = F.T @ (of_loss - _gauge(objective, of_loss)) @ F
     return np.asarray(F @ inner @ F.T, dtype=np.float64)
+
+
+def shrinkage_bias(objective: Objective, w: Vector) -> Vector:
+    """How far the penalty moves the estimate on average, to first order, at the optimum w, (n_params,).
+
+        -(H + Λ)⁻¹ Λ w
+
+    0 without a penalty.  It is λ ∂w/∂λ, taken at the shrunken w in place of the unknown truth, and so on the small side.
+    Source: see ``observed_covariance``.
+    """
+    penalty = objective.l2_params
+    if not penalty.any():
+        return np.zeros_like(w)
+    return 0.0 - factorise(objective.value_gradient_hessian(w)[2]).solve(penalty * w)
 
 
 def _gauge(objective: Objective, hessian: Matrix) -> Matrix:

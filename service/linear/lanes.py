@@ -27,6 +27,8 @@ MOST_LANES = 8
 def in_lanes(n_rows: int, width: int, work: Callable[[slice], T], *, most: int = MOST_LANES) -> list[T]:
     """``work`` of each lane of the rows, in order; width: numbers a row; most: lanes at most."""
     n_lanes = max(1, min(most, n_rows * max(width, 1) // NUMBERS_PER_LANE))
+    if n_lanes == 1:
+        return [work(slice(0, n_rows))]
     edges = [n_rows * lane // n_lanes for lane in range(n_lanes + 1)]
     lanes = [slice(start, stop) for start, stop in pairwise(edges)]
     threads = min(n_lanes, n_processors())

@@ -3,10 +3,9 @@
 ::
 
     w₋ᵢ = w - (H - sᵢ Aᵢ Wᵢ Aᵢᵀ)⁻¹ sᵢ Aᵢ (yᵢ - pᵢ)     H = ∇²P(w) with all rows and the penalty, ∇P(w) = 0
-    η₋ᵢ = ηᵢ - sᵢ Qᵢ (I - sᵢ Wᵢ Qᵢ)⁻¹ (yᵢ - pᵢ)        Qᵢ = Aᵢᵀ H⁻¹ Aᵢ, by the Woodbury identity
+    η₋ᵢ = ηᵢ - Qᵢ (I - WᵢQᵢ)⁻¹ (yᵢ - pᵢ)              Aᵢ, Wᵢ and Qᵢ = sᵢ Aᵢᵀ H⁻¹ Aᵢ: see ``leverage``
 
-    binary    Aᵢ = (xᵢ, 1), Qᵢ = qᵢ and Wᵢ = pᵢ (1 - pᵢ) are numbers: η₋ᵢ = ηᵢ - sᵢ qᵢ (yᵢ - pᵢ) / (1 - sᵢ wᵢ qᵢ)
-    softmax   Aᵢ = I ⊗ (xᵢ, 1), Qᵢ is K by K, Wᵢ = diag(pᵢ) - pᵢpᵢᵀ, yᵢ one-hot
+    two classes: Qᵢ = sᵢ qᵢ and Wᵢ = pᵢ (1 - pᵢ) are numbers, η₋ᵢ = ηᵢ - sᵢ qᵢ (yᵢ - pᵢ) / (1 - sᵢ wᵢ qᵢ)
 
 A row is left out with all of its weight sᵢ.  The step is exact for a quadratic loss; its error in η₋ᵢ is of second
 order in the leverage sᵢ wᵢ qᵢ, some (parameters / n)².
@@ -28,11 +27,12 @@ import numpy.typing as npt
 from service.errors import SeparationError
 from service.linear import metrics
 from service.linear.estimator import LogisticRegression
-from service.linear.factor import EPS, Factor, factorise
+from service.linear.factor import factorise
+from service.linear.leverage import left_out_residuals
 from service.linear.link import sigmoid, softmax
 from service.linear.objective import Index, Vector
 from service.linear.objective_binary import BinaryObjective
-from service.linear.objective_softmax import SoftmaxObjective, residuals
+from service.linear.objective_softmax import SoftmaxObjective
 
 Matrix: TypeAlias = npt.NDArray[np.float64]
 
@@ -52,10 +52,8 @@ def leave_one_out_logits(objective: BinaryObjective | SoftmaxObjective, w: Vecto
     logit on the wrong side, never NaN for two classes.
     """
     _, _, hessian = objective.value_gradient_hessian(w)
-    factor, raw = factorise(hessian), objective.raw_prediction(w) + objective.offset
-    if isinstance(objective, BinaryObjective):
-        return _binary_logits(objective, factor, raw)
-    return _softmax_logits(objective, factor, raw)
+    _, moved = left_out_residuals(objective, w, factorise(hessian))
+    return np.asarray((objective.raw_prediction(w) + objective.offset).reshape(moved.shape) + moved, dtype=np.float64)
 
 
 def leave_one_out_loss(objective: BinaryObjective | SoftmaxObjective, w: Vector) -> float:
@@ -63,32 +61,6 @@ def leave_one_out_loss(objective: BinaryObjective | SoftmaxObjective, w: Vector)
     logits = leave_one_out_logits(objective, w) - np.reshape(objective.offset, (-1, 1))
     by_row = logits[:, 0] if isinstance(objective, BinaryObjective) else logits
     return objective.value_at(by_row, np.zeros_like(w)) / objective.rows.total_weight
-
-
-def _binary_logits(objective: BinaryObjective, factor: Factor, raw: Matrix) -> Matrix:
-    rows, logits = objective.rows, np.empty((len(raw), 1))
-    # y - p is ±σ(∓η): nothing cancels.
-    sign = np.where(objective.y > 0, 1.0, -1.0)
-    s, missed, curvature = rows.sample_weight, sign * sigmoid(-sign * raw), sigmoid(raw) * sigmoid(-raw)
-    for block, cells in rows.dense_parts():
-        q = ((cells @ factor.F) ** 2).sum(axis=1)
-        rest = np.maximum(1.0 - s[block] * curvature[block] * q, EPS)
-        logits[block, 0] = raw[block] - s[block] * q * missed[block] / rest
-    return logits
-
-
-def _softmax_logits(objective: SoftmaxObjective, factor: Factor, raw: Matrix) -> Matrix:
-    rows, K, logits = objective.rows, objective.n_classes, np.empty_like(raw)
-    by_class = factor.F.reshape(K, rows.width, -1)
-    for block, cells in rows.dense_parts():
-        projected = np.einsum("ip,kpr->ikr", cells, by_class, optimize=True)
-        Q = rows.sample_weight[block, None, None] * (projected @ projected.transpose(0, 2, 1))
-        p = softmax(raw[block])
-        W = p[:, :, None] * (np.eye(K) - p[:, None, :])
-        # W Q has the leverages as its eigenvalues, below 1; a little more than 1 keeps rounding from singularity.
-        missed = np.linalg.solve((1.0 + 4 * K * EPS) * np.eye(K) - W @ Q, -residuals(p, objective.y[block])[:, :, None])
-        logits[block] = raw[block] - (Q @ missed)[:, :, 0]
-    return logits
 
 
 def probabilities(logits: Matrix) -> Matrix:

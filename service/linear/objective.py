@@ -17,7 +17,7 @@ Source: T. Hastie, R. Tibshirani, J. Friedman, The Elements of Statistical Learn
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol
@@ -46,24 +46,24 @@ class Rows:
     l2: Vector
     fit_intercept: bool
 
-    @property
+    @cached_property
     def n_rows(self) -> int:
         return self.X.shape[0]
 
-    @property
+    @cached_property
     def n_columns(self) -> int:
         return self.X.shape[1]
 
-    @property
+    @cached_property
     def total_weight(self) -> float:
         return float(self.sample_weight.sum())
 
-    @property
+    @cached_property
     def width(self) -> int:
         """Parameters a logit: the columns, and the intercept if there is one."""
         return self.X.shape[1] + int(self.fit_intercept)
 
-    @property
+    @cached_property
     def row_numbers(self) -> int:
         """Numbers that a pass reads for a row, the intercept's 1 included."""
         return self.X.row_numbers + int(self.fit_intercept)
@@ -93,10 +93,9 @@ class Rows:
             coef, intercept = coef[:, 0], intercept[0]
 
         def part(lane: slice) -> Matrix:
-            return np.concatenate([block.product(coef) for _, block in self.parts(lane)])
+            return joined([block.product(coef) for _, block in self.parts(lane)])
 
-        lanes = in_lanes(self.n_rows, self.row_numbers * (n_logits or 1), part)
-        result = lanes[0] if len(lanes) == 1 else np.concatenate(lanes)
+        result = joined(in_lanes(self.n_rows, self.row_numbers * (n_logits or 1), part))
         result += intercept
         return result
 
@@ -111,23 +110,16 @@ class Rows:
                 total[:, self.n_columns :] += values.sum(axis=0).reshape(-1, 1)
             return total
 
-        lanes = in_lanes(self.n_rows, self.row_numbers * columns[0].size, part)
-        return np.asarray(np.sum(lanes, axis=0).ravel(), dtype=np.float64)
+        return added(in_lanes(self.n_rows, self.row_numbers * columns[0].size, part)).ravel()
 
     def gram(self, weights: Vector) -> Matrix:
         """(X, 1)ᵀ diag(weights) (X, 1), (width, width), for weights (n,) ≥ 0."""
 
         def part(lane: slice) -> Matrix:
-            total = np.zeros((self.width, self.width))
-            for rows in parts_of(lane, self.X.gram_height):
-                total += self.X.block(rows).gram(weights[rows], with_ones=self.fit_intercept)
-            return total
+            parts = parts_of(lane, self.X.gram_height)
+            return added(self.X.block(rows).gram(weights[rows], with_ones=self.fit_intercept) for rows in parts)
 
-        lanes = in_lanes(self.n_rows, self.row_numbers, part, most=self.most_gram_lanes(self.width))
-        total = lanes[0]
-        for lane in lanes[1:]:
-            total += lane
-        return total
+        return added(in_lanes(self.n_rows, self.row_numbers, part, most=self.most_gram_lanes(self.width)))
 
     def most_gram_lanes(self, n_params: int) -> int:
         """Lanes for sums of n_params² numbers: a sum is worth its making for some rows only, and takes memory."""
@@ -169,6 +161,20 @@ class Rows:
         heights = self.X.pass_height, self.X.gram_height
         longest = max(heights) + self.n_rows / min(heights)
         return float(min(longest, self.n_rows) + self.width + 16) * float(np.finfo(np.float64).eps)
+
+
+def joined(parts: list[Matrix]) -> Matrix:
+    """The parts one after the other; one alone is itself."""
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def added(parts: Iterable[Matrix]) -> Matrix:
+    """The sum of the parts in their order; the first is overwritten."""
+    rest = iter(parts)
+    total = next(rest)
+    for part in rest:
+        total += part
+    return total
 
 
 class Objective(Protocol):

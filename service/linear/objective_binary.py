@@ -12,7 +12,7 @@ from service.linear.columns import Columns, DenseColumns
 from service.linear.columns.columns import Index, Matrix, Vector
 from service.linear.lanes import in_lanes
 from service.linear.link import log1pexp, sigmoid
-from service.linear.objective import Rows
+from service.linear.objective import Rows, added
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class BinaryObjective:
         """P at w, and ∇P = Σ sᵢ (pᵢ - yᵢ) (xᵢ, 1) + λ w, shape (n_params,)."""
         parts = in_lanes(self.rows.n_rows, self.rows.row_numbers, lambda lane: self._loss_and_gradient(lane, w))
         loss = sum(loss for loss, _ in parts)
-        gradient = np.sum([gradient for _, gradient in parts], axis=0)
+        gradient = added(gradient for _, gradient in parts)
         return loss + 0.5 * float((self.l2_params * w) @ w), gradient + self.l2_params * w
 
     def _loss_and_gradient(self, lane: slice, w: Vector) -> tuple[float, Vector]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from service.linear.columns import Block, Columns, DenseColumns
 from service.linear.columns.columns import Index, Matrix, Vector
 from service.linear.lanes import in_lanes
 from service.linear.link import log_sum_of_shifted, softmax
-from service.linear.objective import Rows
+from service.linear.objective import Rows, added
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class SoftmaxObjective:
     def n_params(self) -> int:
         return self.n_classes * self.rows.width
 
-    @property
+    @cached_property
     def l2_params(self) -> Vector:
         return np.tile(self.rows.penalty, self.n_classes)
 
@@ -60,7 +61,7 @@ class SoftmaxObjective:
             self.rows.n_rows, self.rows.row_numbers * self.n_classes, lambda lane: self._loss_and_gradient(lane, w)
         )
         loss = sum(loss for loss, _ in parts)
-        gradient = np.sum([gradient for _, gradient in parts], axis=0)
+        gradient = added(gradient for _, gradient in parts)
         return loss + 0.5 * float((self.l2_params * w) @ w), gradient + self.l2_params * w
 
     def _loss_and_gradient(self, lane: slice, w: Vector) -> tuple[float, Vector]:
@@ -95,11 +96,11 @@ class SoftmaxObjective:
             lambda lane: self._gradient_and_hessian(lane, raw),
             most=self.rows.most_gram_lanes(self.n_params),
         )
-        gradient = np.sum([gradient for gradient, _ in parts], axis=0) + self.l2_params * w
-        hessian = np.diag(self.l2_params)
-        for _, part in parts:
-            hessian += part
-        return self.value_at(raw, w), gradient, hessian + self._gauge(hessian)
+        gradient = added(gradient for gradient, _ in parts) + self.l2_params * w
+        hessian = added(part for _, part in parts)
+        hessian.flat[:: self.n_params + 1] += self.l2_params
+        self._add_gauge(hessian)
+        return self.value_at(raw, w), gradient, hessian
 
     def _gradient_and_hessian(self, lane: slice, raw: Matrix) -> tuple[Vector, Matrix]:
         """Over a lane: between two classes -Σ s pₖ pⱼ x xᵀ, all in one product; within one Σ s pₖ (1 - pₖ) x xᵀ, by itself,
@@ -145,10 +146,12 @@ class SoftmaxObjective:
         hessian[:, :, -1] += (diagonal if diagonal > 0 else 1.0) / K
         return hessian.reshape(K, -1)
 
-    def _gauge(self, hessian: Matrix) -> Matrix:
-        """(1/K) 11ᵀ ⊗ D with D the mean curvature of a parameter over the classes."""
-        curvature = np.diag(hessian).reshape(self.n_classes, -1).mean(axis=0)
-        return np.kron(np.full((self.n_classes, self.n_classes), 1.0 / self.n_classes), np.diag(curvature))
+    def _add_gauge(self, hessian: Matrix) -> None:
+        """Add (1/K) 11ᵀ ⊗ D with D the mean curvature of a parameter over the classes."""
+        K, width = self.n_classes, self.rows.width
+        curvature = hessian.diagonal().reshape(K, width).mean(axis=0)
+        parameter = np.arange(width)
+        hessian.reshape(K, width, K, width)[:, parameter, :, parameter] += (curvature / K)[:, None, None]
 
     def _offset_of(self, rows: slice) -> Matrix | float:
         return self.offset if isinstance(self.offset, float) else self.offset[rows]

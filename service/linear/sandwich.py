@@ -2,9 +2,15 @@
 
 ::
 
-    V = (H + Λ)⁻¹ M (H + Λ)⁻¹        M = Σᵢ cᵢ gᵢ gᵢᵀ,   gᵢ = sᵢ (pᵢ - yᵢ) ⊗ (xᵢ, 1)
+    V = (H + Λ)⁻¹ M (H + Λ)⁻¹        M = c Σᵢ gᵢgᵢᵀ,   gᵢ = sᵢ eᵢ ⊗ (xᵢ, 1)
 
-With the model right, M estimates H; with it wrong, V still is the variance of the estimate, around the best
+    "hc0"   eᵢ = rᵢ = pᵢ - yᵢ
+    "hc1"   the same, c = n / (n - k) with n rows and k free parameters; c = 1 otherwise
+    "hc2"   eᵢ = (I - WᵢQᵢ)^-½ rᵢ; two classes: rᵢ / √(1 - hᵢ), h the leverage
+    "hc3"   eᵢ = (I - WᵢQᵢ)⁻¹ rᵢ; two classes: rᵢ / (1 - hᵢ).  The jackknife of one Newton step: V is the sum of
+            (w₋ᵢ - w)(w₋ᵢ - w)ᵀ over rows i, w₋ᵢ one step from w without the row
+
+For W, Q and the sources of "hc2" and "hc3" with more than two classes see ``leverage``.  With the model right, M estimates H; with it wrong, V still is the variance of the estimate, around the best
 approximation that the model has.  A weight is the row's share in the score here, not a count: weight 2 is not the row
 twice, which would be two draws.
 
@@ -22,32 +28,37 @@ import numpy.typing as npt
 from service.errors import InvalidParameter
 from service.linear.certificate import design_rank
 from service.linear.factor import Factor, factorise
-from service.linear.link import sigmoid, softmax
+from service.linear.leverage import left_out_residuals, row_residuals, unbiased_residuals
 from service.linear.objective import Index, Matrix, Objective, Vector
-from service.linear.objective_softmax import residuals
+from service.linear.objective_binary import BinaryObjective
+from service.linear.objective_softmax import SoftmaxObjective
 
 ROBUST = ("hc0", "hc1", "hc2", "hc3")
-BY_LEVERAGE = {"hc2": 1, "hc3": 2}
 
 
-def robust_covariance(objective: Objective, w: Vector, kind: str) -> Matrix:
-    """The sandwich at the optimum w, (n_params, n_params).
+def robust_covariance(objective: BinaryObjective | SoftmaxObjective, w: Vector, kind: str) -> Matrix:
+    """The sandwich at the optimum w, (n_params, n_params), by one of ``ROBUST``; formulas: see the module.
 
-    kind: the weights c of the rows: "hc0" 1, "hc1" n / (n - k), "hc2" 1 / (1 - h), "hc3" 1 / (1 - h)², with n rows, k
-    free parameters and h the leverage.  Raises InvalidParameter: for "hc1" unless n > k, for "hc2" and "hc3" of
-    softmax, where a leverage is a matrix and the literature knows several.
+    Raises InvalidParameter for "hc1" unless n > k.
     """
     factor = _bread(objective, w)
-    scores = row_scores(objective, w)
-    if kind in BY_LEVERAGE:
-        require_one_logit(kind, _n_logits(objective))
-        # Below 1: only a row whose direction no other row has reaches it, and that one separates the classes.
-        room = 1.0 - leverages(objective, w, factor)
-        scores /= np.sqrt(room ** BY_LEVERAGE[kind])[:, None]
-    return _sandwich(factor, scores) * (_small_sample_factor(objective) if kind == "hc1" else 1.0)
+    residual = _residuals(objective, w, factor, kind)
+    return _sandwich(factor, row_scores(objective, residual)) * (
+        _small_sample_factor(objective) if kind == "hc1" else 1.0
+    )
 
 
-def clustered_covariance(objective: Objective, w: Vector, cluster: Index, n_clusters: int) -> Matrix:
+def _residuals(objective: BinaryObjective | SoftmaxObjective, w: Vector, factor: Factor, kind: str) -> Matrix:
+    if kind == "hc2":
+        return unbiased_residuals(objective, w, factor)
+    if kind == "hc3":
+        return left_out_residuals(objective, w, factor)[0]
+    return row_residuals(objective, w)
+
+
+def clustered_covariance(
+    objective: BinaryObjective | SoftmaxObjective, w: Vector, cluster: Index, n_clusters: int
+) -> Matrix:
     """The sandwich of clusters 0…G-1, (n,), whose rows may depend on one another, (n_params, n_params).
 
         M = G / (G - 1) Σ_g (Σ_{i in g} gᵢ)(Σ_{i in g} gᵢ)ᵀ
@@ -56,7 +67,7 @@ def clustered_covariance(objective: Objective, w: Vector, cluster: Index, n_clus
     Source: K.-Y. Liang, S. Zeger, Longitudinal data analysis using generalized linear models, Biometrika 73, 1986.
     """
     sums = np.zeros((n_clusters, objective.n_params))
-    np.add.at(sums, cluster, row_scores(objective, w))
+    np.add.at(sums, cluster, row_scores(objective, row_residuals(objective, w)))
     return _sandwich(_bread(objective, w), sums) * (n_clusters / (n_clusters - 1.0))
 
 
@@ -71,37 +82,10 @@ def clusters(groups: npt.ArrayLike, n_rows: int) -> tuple[Index, int]:
     return np.asarray(code, dtype=np.intp), len(found)
 
 
-def require_one_logit(kind: str, n_logits: int) -> None:
-    """Raise InvalidParameter for a covariance by leverages of more than one logit."""
-    if kind in BY_LEVERAGE and n_logits > 1:
-        raise InvalidParameter(
-            f'covariance "{kind}" is for two classes; use "hc0" or "hc1" for more', pointer="/options/covariance"
-        )
-
-
-def row_scores(objective: Objective, w: Vector) -> Matrix:
-    """The gradient of each row's weighted loss at w, (n, n_params); they sum to ∇P less the penalty's part."""
-    logits, y = objective.raw_prediction(w), objective.class_index()
-    residual = residuals(softmax(logits), y) if logits.ndim == 2 else _binary_residual(logits, y)[:, None]
-    residual *= objective.rows.sample_weight[:, None]
-    rows = objective.rows.augmented()
-    return np.asarray((residual[:, :, None] * rows[:, None, :]).reshape(len(rows), -1), dtype=np.float64)
-
-
-def _binary_residual(z: Vector, y: Index) -> Vector:
-    """The residual p - y without cancellation: σ(z) for y = 0, -σ(-z) for y = 1."""
-    sign = np.where(y > 0, -1.0, 1.0)
-    return np.asarray(sign * sigmoid(sign * z), dtype=np.float64)
-
-
-def leverages(objective: Objective, w: Vector, factor: Factor) -> Vector:
-    """The leverage h = s p (1 - p) xᵀ(H + Λ)⁻¹x of each row, two classes only, (n,), in [0, 1).
-
-    factor: of (H + Λ)⁻¹.  Source: D. Pregibon, Logistic regression diagnostics, Annals of Statistics 9, 1981.
-    """
-    z = objective.raw_prediction(w)
-    curvature = objective.rows.sample_weight * sigmoid(z) * sigmoid(-z)
-    return np.asarray(curvature * ((objective.rows.augmented() @ factor.F) ** 2).sum(axis=1), dtype=np.float64)
+def row_scores(objective: Objective, residual: Matrix) -> Matrix:
+    """The gradient of each row's weighted loss, (n, n_params), of residuals (n, k)."""
+    rows, weighted = objective.rows.augmented(), objective.rows.sample_weight[:, None] * residual
+    return np.asarray((weighted[:, :, None] * rows[:, None, :]).reshape(len(rows), -1), dtype=np.float64)
 
 
 def free_params(objective: Objective) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from service.errors import ServiceError
-from service.linear.coefficient_table import INTERCEPT, UNDER_A_PENALTY, coefficient_table, likelihood_lines
+from service.linear.coefficient_table import INTERCEPT, coefficient_table, footnotes, likelihood_lines
 from service.linear.likelihood import Likelihood, null_log_likelihood
 from service.model import Model
 from service.serving.control_plane import TrainingOutcome
@@ -19,7 +19,8 @@ from service.tabular.schema import NumericFeature
 
 
 def coefficients(model: Model) -> list[dict[str, Any]]:
-    """One entry a coefficient, intercepts last of each class: ``class, name, value, standard_error`` (None: unknown).
+    """One entry a coefficient, intercepts last of each class: ``class, name, value, standard_error, shrinkage_bias``
+    (None: unknown).
 
     For two classes the coefficients are those of the second; the values are on the raw scale of the columns.
     """
@@ -28,10 +29,13 @@ def coefficients(model: Model) -> list[dict[str, Any]]:
     entries: list[dict[str, Any]] = []
     for k, label in enumerate(classes):
         values = [*model.coef[k].tolist(), float(model.intercept[k])]
-        errors = [None] * len(names) if model.standard_errors is None else model.standard_errors[k].tolist()
+        errors, biases = (
+            [None] * len(names) if known is None else known[k].tolist()
+            for known in (model.standard_errors, model.shrinkage_bias)
+        )
         entries += [
-            {"class": label, "name": name, "value": value, "standard_error": error}
-            for name, value, error in zip(names, values, errors, strict=True)
+            {"class": label, "name": name, "value": value, "standard_error": error, "shrinkage_bias": bias}
+            for name, value, error, bias in zip(names, values, errors, biases, strict=True)
         ]
     return entries
 
@@ -121,13 +125,13 @@ def summary(stored: StoredModel) -> str:
     ]
     names = [*model.design.column_names, INTERCEPT]
     for k, label in enumerate(model.classes[1:] if model.is_binary else model.classes):
-        errors = None if model.standard_errors is None else model.standard_errors[k]
-        table = coefficient_table(names, np.append(model.coef[k], model.intercept[k]), errors)
+        known = (None if part is None else part[k] for part in (model.standard_errors, model.shrinkage_bias))
+        table = coefficient_table(names, np.append(model.coef[k], model.intercept[k]), *known)
         lines += ["", f"class {label}", *table.lines()]
-    if model.standard_errors is None:
+    has_errors = model.standard_errors is not None
+    lines += footnotes(len(model.coef), is_penalised=has_errors and manifest.training.penalty != "none")
+    if not has_errors:
         lines += ["", "Standard errors are not known: the fit is not certified, or too large for its covariance."]
-    elif manifest.training.penalty != "none":
-        lines += ["", UNDER_A_PENALTY]
     return "\n".join(lines) + "\n"
 
 

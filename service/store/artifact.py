@@ -22,7 +22,7 @@ from service.store.manifest import PARAMETERS, Manifest, ParametersFile
 from service.tabular.design import Design
 
 # Versions that were written before a tensor was thought of do without it.
-OPTIONAL = frozenset({"standard_errors", "covariance"})
+OPTIONAL = frozenset({"standard_errors", "shrinkage_bias", "covariance"})
 
 
 def encode_parameters(model: Model) -> bytes:
@@ -89,14 +89,20 @@ def _check_bytes(expected: ParametersFile, parameters: bytes, where: str) -> Non
 def _shapes(n_classes: int, design: Design) -> dict[str, tuple[int, ...]]:
     k = 1 if n_classes == 2 else n_classes
     d = len(design.column_names)
-    n_params = k * (d + 1)
-    return {"coef": (k, d), "intercept": (k,), "standard_errors": (k, d + 1), "covariance": (n_params, n_params)}
+    by_parameter = (k, d + 1)
+    return {
+        "coef": (k, d),
+        "intercept": (k,),
+        "standard_errors": by_parameter,
+        "shrinkage_bias": by_parameter,
+        "covariance": (k * (d + 1), k * (d + 1)),
+    }
 
 
 def _flaw(tensors: Mapping[str, npt.NDArray[Any]], shapes: Mapping[str, tuple[int, ...]]) -> str | None:
     """The first thing that is wrong with the tensors, or None."""
     if tensors.keys() | OPTIONAL != shapes.keys():
-        return "expected the tensors coef, intercept and at most standard_errors and covariance"
+        return "expected the tensors coef, intercept and at most standard_errors, shrinkage_bias and covariance"
     for name, array in tensors.items():
         if array.dtype != np.float64:
             return f"{name} is {array.dtype}, expected float64"

@@ -15,9 +15,19 @@ from service.tabular.table import Column, Table, check_column_names, is_numeric,
 
 MissingPolicy: TypeAlias = Literal["reject", "impute"]
 
+# In per cent.  Steps of 5 can be merged to the deciles or quartiles of any drift measure; 1 and 99 see tails that move,
+# which the range does not: its ends belong to single rows.
+QUANTILE_LEVELS = (0, 1, *range(5, 100, 5), 99, 100)
+
 
 class NumericFeature(BaseModel):
-    """A numeric column: training mean (imputes missing cells, anchors explanations) and range."""
+    """A numeric column: training mean (imputes missing cells, anchors explanations), range and quantiles.
+
+    All are of the cells that are present.  quantiles: at ``QUANTILE_LEVELS``, each the least value with at least that
+    share of the values at or below it (NumPy's ``inverted_cdf``); () in versions stored before they were kept.
+    missing_share, has_indicator: the share of the training rows without a value, and whether ``Design`` has a column
+    for it.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -26,12 +36,24 @@ class NumericFeature(BaseModel):
     mean: float
     minimum: float
     maximum: float
+    quantiles: tuple[float, ...] = ()
+    missing_share: float = Field(default=0.0, ge=0, lt=1)
+    has_indicator: bool = False
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.quantiles and len(self.quantiles) != len(QUANTILE_LEVELS):
+            raise ValueError(f"expected {len(QUANTILE_LEVELS)} quantiles or none")
+        if list(self.quantiles) != sorted(self.quantiles):
+            raise ValueError("quantiles must ascend")
+        return self
 
 
 class CategoricalFeature(BaseModel):
     """A text column: its categories in sorted order and the share of each among the training rows that have one.
 
     The most frequent category (the first of them, on a tie) imputes missing cells.
+    missing_share, has_indicator: as of ``NumericFeature``.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -40,6 +62,8 @@ class CategoricalFeature(BaseModel):
     name: str
     categories: tuple[str, ...] = Field(min_length=1)
     frequencies: tuple[float, ...]
+    missing_share: float = Field(default=0.0, ge=0, lt=1)
+    has_indicator: bool = False
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -29,7 +29,8 @@ def missing_cells(column: Column) -> npt.NDArray[np.bool_]:
     """Where the column has no value, shape (n_rows,)."""
     if is_numeric(column):
         return np.isnan(column.astype(np.float64, copy=False))
-    return np.array([cell is None for cell in column], dtype=np.bool_)
+    # Looked at twice, to fill and to indicate: a loop over the cells takes more than twice as long.
+    return np.asarray(np.equal(column, np.array(None, dtype=np.object_)), dtype=np.bool_)
 
 
 def check_column_names(names: Sequence[str]) -> None:

@@ -32,6 +32,7 @@ from service.training.labels import class_tuple
 from service.training.options import TrainingOptions
 from service.training.selection import FittingRows, Strength, leave_one_out_record, strength_of
 from service.training.split import stratified_split
+from service.training.uncertainty import raw_covariance, raw_shrinkage_bias
 
 # The covariance holds the square of this many numbers, and costs its cube.
 MAX_PARAMS_WITH_COVARIANCE = 2000
@@ -254,27 +255,9 @@ def assemble(schema: Schema, design: Design, fitted: Fitted) -> Model:
         intercept=intercept,
         drop_first=design.drop_first,
         standard_errors=None if covariance is None else standard_errors(covariance).reshape(len(coef), -1),
+        shrinkage_bias=None if covariance is None else raw_shrinkage_bias(estimator, scaling),
         covariance=covariance if covariance is not None and len(covariance) <= MAX_STORED_PARAMS else None,
     )
-
-
-def raw_covariance(estimator: LogisticRegression, scaling: Scaling) -> npt.NDArray[np.float64] | None:
-    """Covariance of the raw coefficients, the intercept last of each logit, (k (p + 1), k (p + 1)).
-
-    None away from the optimum, and where a variance leaves the range of doubles.
-    """
-    if estimator.certificate_.status != Status.OPTIMAL.value or not hasattr(estimator, "covariance_"):
-        return None
-    with np.errstate(over="ignore", invalid="ignore"):
-        covariance = scaling.covariance_to_raw(estimator.covariance_, has_intercept=estimator.fit_intercept)
-    if not np.isfinite(covariance).all():
-        return None
-    if estimator.fit_intercept:
-        return covariance
-    n_logits, n_columns = estimator.coef_.shape
-    with_intercept = np.zeros((n_logits, n_columns + 1, n_logits, n_columns + 1))
-    with_intercept[:, :-1, :, :-1] = covariance.reshape(n_logits, n_columns, n_logits, n_columns)
-    return with_intercept.reshape(n_logits * (n_columns + 1), -1)
 
 
 def known_categories(held_out: TrainingData | None, schema: Schema) -> TrainingData | None:

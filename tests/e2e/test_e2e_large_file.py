@@ -33,7 +33,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     (folder / "large.csv").write_text(HEADER + "\n" + "".join(lines()) * (N_ROWS // 1_000))
     trained = logitd(
         *("train", str(folder / "large.csv"), "--target", "churned", "--model", "churn"),
-        *("--missing", "impute", "--memory", "32", "--json"),
+        *("--missing", "impute", "--C", "1", "--memory", "32", "--json"),
         store=folder / "store",
     )
     assert trained.returncode == 0, trained.stderr
@@ -47,9 +47,12 @@ def test_records_are_answered_by_name_in_any_order(service: Service) -> None:
     """Text with commas, missing cells and names in another order give what the file's own rows give."""
     rows = [line.rstrip("\n").rpartition(",")[0] for line in list(lines())[5:25]]
     header = HEADER.rpartition(",")[0]
-    records = [
-        {"plan": ("pro", "free", "basic, monthly")[number % 3], "city": cells[8] or None}
-        | {name: float(cell) if cell else None for name, cell in reversed([*zip(NUMBERS, cells, strict=False)])}
+    records: list[dict[str, str | float | None]] = [
+        {
+            "plan": ("pro", "free", "basic, monthly")[number % 3],
+            "city": cells[8] or None,
+            **{name: float(cell) if cell else None for name, cell in reversed([*zip(NUMBERS, cells, strict=False)])},
+        }
         for number, cells in enumerate((row.split(",") for row in rows), 5)
     ]
 
@@ -67,7 +70,7 @@ def test_where_the_rows_were_does_not_change_the_model(service: Service, tmp_pat
     """The same file held in memory gives the same parameters, to the bit."""
     file = service.store.parent / "large.csv"
     trained = logitd(
-        *("train", str(file), "--target", "churned", "--model", "churn", "--missing", "impute"),
+        *("train", str(file), "--target", "churned", "--model", "churn", "--missing", "impute", "--C", "1"),
         store=tmp_path / "store",
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -89,19 +90,33 @@ def test_file_with_the_target_predicts_its_own_rows(penguins: Service) -> None:
     assert sum(map(str.__eq__, predicted, species)) >= 0.98 * len(species)
 
 
-def test_missing_cells_are_the_training_means(penguins: Service, rows: list[dict[str, str]]) -> None:
-    """A null cell gives the answer of the column's training mean, or of its most frequent category."""
-    features = penguins.client.get("/models/penguins/versions/live").json()["schema"]["features"]
-    filled = record(rows[0]) | {
-        feature["name"]: feature["mean"] for feature in features if feature["name"] == "body_mass_g"
-    }
+def answer(service: Service, row: dict[str, Any]) -> list[float]:
+    """The probabilities of one record."""
+    probabilities: list[float] = service.client.post("/predict_proba", json=row).json()["probabilities"][0]
+    return probabilities
 
-    answers = [
-        penguins.client.post("/predict_proba", json=body).json()["probabilities"]
-        for body in (record(rows[0]) | {"body_mass_g": None}, filled)
-    ]
 
-    assert answers[0] == answers[1]
+def filling(feature: dict[str, Any]) -> Any:
+    """What a missing cell of the feature is imputed with: the training mean, or the most frequent category."""
+    if feature["kind"] == "numeric":
+        return feature["mean"]
+    return max(zip(feature["frequencies"], feature["categories"], strict=True))[1]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_missing_cells_are_imputed_and_indicated(penguins: Service, rows: list[dict[str, str]], name: str) -> None:
+    """A null is the mean or the most frequent category, and its logits differ by the coefficients of the indicator."""
+    version = penguins.client.get("/models/penguins/versions/live").json()
+    feature = next(feature for feature in version["schema"]["features"] if feature["name"] == name)
+    indicated = [c["value"] for c in version["coefficients"] if c["name"] == f"{name} is missing"] or [0.0] * 3
+
+    null, filled = (answer(penguins, record(rows[0]) | {name: cell}) for cell in (None, filling(feature)))
+
+    moved = [math.log(p) - math.log(q) for p, q in zip(null, filled, strict=True)]
+    # Softmax knows differences of logits only.
+    assert [m - moved[0] for m in moved] == pytest.approx([c - indicated[0] for c in indicated], abs=1e-9)
+    assert feature["has_indicator"] == any(indicated) == (name == "sex")
+    assert (feature["missing_share"] > 0) == (name not in {"island", "year"})
 
 
 @pytest.mark.parametrize(

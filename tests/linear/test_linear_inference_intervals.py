@@ -17,6 +17,7 @@ from service import LogisticRegression
 from service.errors import InvalidParameter
 from service.linear.after_fit import profile_interval
 from service.linear.checks import Labels, Matrix, Vector
+from service.linear.coefficient_table import INTERCEPT
 from service.linear.intervals import probability_intervals
 
 STEP = 1e-6
@@ -29,24 +30,39 @@ def brute_force(X: Matrix, y: Labels, column: int, level: float, weights: Vector
     best = sm.GLM(y, design, **options).fit(tol=1e-14)
 
     def excess(b: float) -> float:
-        held = sm.GLM(y, np.delete(design, column, axis=1), offset=b * X[:, column], **options).fit(tol=1e-14)
+        held = sm.GLM(y, np.delete(design, column, axis=1), offset=b * design[:, column], **options).fit(tol=1e-14)
         return float(2 * (best.llf - held.llf) - chi2.ppf(level, 1))
 
     centre, far = float(best.params[column]), 6 * float(best.bse[column])
     return brentq(excess, centre - far, centre, xtol=1e-11), brentq(excess, centre, centre + far, xtol=1e-11)
 
 
-@pytest.mark.parametrize("column", [0, 1, 2])
+@pytest.mark.parametrize("column", [0, 1, 2, INTERCEPT])
 @pytest.mark.parametrize("level", [0.95, 0.5])
-def test_the_profile_of_spector_is_found_by_brute_force(column: int, level: float) -> None:
-    """Both ends, for each column, are those of refits under SciPy's root finder."""
+def test_the_profile_of_spector_is_found_by_brute_force(column: int | str, level: float) -> None:
+    """Both ends, for each column and the intercept, are those of refits under SciPy's root finder."""
     data = sm.datasets.spector.load_pandas()
     X, y = np.asarray(data.exog), np.asarray(data.endog)
     model = LogisticRegression(C=math.inf).fit(X, y)
 
     ends = profile_interval(model, X, y, column, level=level)
 
-    assert ends == pytest.approx(brute_force(X, y, column, level), rel=1e-7)
+    assert ends == pytest.approx(brute_force(X, y, 3 if column == INTERCEPT else int(column), level), rel=1e-7)
+
+
+@pytest.mark.parametrize("centre", [0.0, 2007.0])
+def test_the_intercept_is_a_column_of_ones(centre: float) -> None:
+    """The profile of the intercept is that of a constant column without one, also where columns are far from 0."""
+    X, y = drawn(60, 2, spread=0.5)
+    X, weights = X + np.array([centre, 0.0]), 1.0 + np.arange(60, dtype=np.float64) % 3
+    with_ones = np.column_stack([X, np.ones(60)])
+    model = LogisticRegression(C=math.inf).fit(X, y, weights)
+    explicit = LogisticRegression(C=math.inf, fit_intercept=False).fit(with_ones, y, weights)
+
+    ends = profile_interval(model, X, y, INTERCEPT, sample_weight=weights)
+
+    assert ends[0] < model.intercept_.item() < ends[1]
+    assert ends == pytest.approx(profile_interval(explicit, with_ones, y, 2, sample_weight=weights), rel=1e-6)
 
 
 def test_the_profile_knows_weights() -> None:
@@ -75,16 +91,21 @@ def test_one_column_without_intercept_has_a_profile() -> None:
 
 
 def test_what_the_rows_cannot_tell_has_no_end() -> None:
-    """One of two equal columns may have any coefficient: its interval is the whole line."""
+    """One of two equal columns may have any coefficient, and the intercept beside a constant column: the whole line."""
     X, y = drawn(40, 2, spread=0.5)
-    twice = np.column_stack([X, X[:, 0]])
-    model = LogisticRegression(C=math.inf).fit(twice, y)
+    twice, constant = np.column_stack([X, X[:, 0]]), np.column_stack([X, np.full(40, 7.0)])
 
-    assert profile_interval(model, twice, y, 2) == (-math.inf, math.inf)
+    asked: list[tuple[Matrix, int | str]] = [(twice, 2), (constant, 2), (constant, INTERCEPT)]
+    intervals = [
+        profile_interval(LogisticRegression(C=math.inf).fit(columns, y), columns, y, column)
+        for columns, column in asked
+    ]
+
+    assert intervals == [(-math.inf, math.inf)] * 3
 
 
 def test_profiles_that_do_not_exist_are_refused() -> None:
-    """A penalty, three classes, an unknown column and a percentage are InvalidParameter."""
+    """A penalty, three classes, an unknown column, an intercept that is not there and a percentage are InvalidParameter."""
     X, y = drawn(60, 2, 3)
     binary = LogisticRegression(C=math.inf).fit(X, y > 0)
 
@@ -92,8 +113,11 @@ def test_profiles_that_do_not_exist_are_refused() -> None:
         profile_interval(LogisticRegression().fit(X, y > 0), X, y > 0, 0)
     with pytest.raises(InvalidParameter, match="for two classes"):
         profile_interval(LogisticRegression(C=math.inf).fit(X, y), X, y, 0)
-    with pytest.raises(InvalidParameter, match="from 0 to 1"):
-        profile_interval(binary, X, y > 0, 2)
+    for column in (2, -1, "x0"):
+        with pytest.raises(InvalidParameter, match=r'from 0 to 1, or "\(intercept\)"$'):
+            profile_interval(binary, X, y > 0, column)
+    with pytest.raises(InvalidParameter, match=r"from 0 to 1$"):
+        profile_interval(binary.set_params(fit_intercept=False).fit(X, y > 0), X, y > 0, INTERCEPT)
     with pytest.raises(InvalidParameter, match="above 0 and below 1"):
         profile_interval(binary, X, y > 0, 0, level=95)
 

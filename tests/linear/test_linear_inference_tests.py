@@ -153,6 +153,7 @@ def test_the_summary_is_the_table_and_the_likelihood() -> None:
     assert "standard errors: hc0" in text
     assert re.search(r"\nclass 1\n +coef +std err +z +P>\|z\| +\[0.025 +0.975\]\nGPA +2.82611 +1.268 ", text)
     assert "penalty the coefficients" not in text
+    assert "average of all classes" not in text
 
 
 def test_the_summary_tells_of_the_penalty_and_of_every_class() -> None:
@@ -166,7 +167,9 @@ def test_the_summary_tells_of_the_penalty_and_of_every_class() -> None:
     assert re.findall(r"^(x\d|\(intercept\)) ", text, re.MULTILINE) == ["x0", "x1"] * 3
     assert "[0.05" in text
     assert "likelihood-ratio" not in text
-    assert "their bias is not in the standard errors" in text
+    assert "each is against the average of all classes" in text
+    assert "their bias, estimated at the shrunken ones and so on the small side, is not in the standard errors" in text
+    assert re.search(r"0\.95\] +bias\nx0 .* -?[\d.]+\nx1 ", text)
     with pytest.raises(InvalidParameter, match="covariance must be given to fit"):
         LogisticRegression().fit(X, y).summary()
 

@@ -36,6 +36,17 @@ def test_a_stored_version_has_the_summary_of_its_fit(tmp_path: Path) -> None:
     assert ours[-5:] == theirs[-5:]
 
 
+def test_a_stored_version_has_the_bias_of_its_fit(tmp_path: Path) -> None:
+    """Under a penalty the table ends with the bias of each coefficient, as the estimator's own."""
+    fitted = LogisticRegression(C=2.0, covariance="observed").fit(SPECTOR[list(NAMES)], SPECTOR["GRADE"])
+
+    text = summary_of(tmp_path, C=2.0, standardize=False)
+
+    ours, theirs = text.splitlines(), fitted.summary().splitlines()
+    assert ours[-7:] == theirs[-7:]
+    assert [line.split()[-1] for line in ours[-7:-2]] == ["bias", *(f"{bias:.4g}" for bias in fitted.shrinkage_bias_)]
+
+
 def test_the_test_of_all_columns_needs_a_maximum(tmp_path: Path) -> None:
     """Under a penalty or with class weights the likelihood is no maximum: it is shown, and not tested."""
     penalised = summary_of(tmp_path / "penalised")

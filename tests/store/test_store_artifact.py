@@ -67,6 +67,18 @@ def test_a_covariance_survives_the_round_trip(
     assert b"covariance" not in encode_parameters(make_model(classes))
 
 
+def test_a_shrinkage_bias_survives_the_round_trip(make_model: MakeModel, manifest_of: Describe) -> None:
+    """The bias comes back with the same bits; a version that was stored without it has none."""
+    model = replace(make_model(), shrinkage_bias=np.array([[-0.1, 1 / 3, 0.0, 2.0]]))
+    parameters, without = encode_parameters(model), encode_parameters(make_model())
+
+    read = decode_model(manifest_of(model, parameters), parameters)
+
+    assert read.shrinkage_bias is not None
+    assert read.shrinkage_bias.tolist() == [[-0.1, 1 / 3, 0.0, 2.0]]
+    assert decode_model(manifest_of(make_model(), without), without).shrinkage_bias is None
+
+
 def test_a_model_that_was_read_cannot_be_changed(make_model: MakeModel, manifest_of: Describe) -> None:
     """The arrays of a model in memory are read-only, since many threads share them."""
     model = make_model()
@@ -107,6 +119,7 @@ def test_any_finite_numbers_are_a_model(
         ({"coef": np.ones((1, 4))}, "coef has shape"),
         ({"intercept": np.ones(2)}, "intercept has shape"),
         ({"standard_errors": np.ones((1, 3))}, "standard_errors has shape"),
+        ({"shrinkage_bias": np.ones(4)}, "shrinkage_bias has shape"),
         ({"covariance": np.ones((3, 3))}, "covariance has shape"),
         ({"covariance": np.full((4, 4), np.nan)}, "covariance has a number that is not finite"),
     ],

@@ -17,6 +17,7 @@ from service.record import Record, VersionDraft
 from service.store.manifest import Manifest, ParametersFile, complete
 from service.store.model_store import ModelStore
 from service.store.sealed import MAX_DOCUMENT_BYTES, seal
+from service.tabular.design import Design
 
 
 @pytest.fixture
@@ -162,6 +163,21 @@ def test_a_right_checksum_does_not_excuse_a_wrong_field(manifest: Manifest, chan
 
     with pytest.raises(CorruptVersion, match="not as declared: " + next(iter(change))):
         Manifest.from_bytes(sealed(document))
+
+
+def test_a_manifest_from_before_indicators_keeps_its_columns(manifest: Manifest) -> None:
+    """What older releases did not write of a feature is nothing: no quantiles, no indicator, the same columns."""
+    document = manifest.model_dump(mode="json", by_alias=True)
+    document["schema"]["missing"] = "impute"
+    for feature in document["schema"]["features"]:
+        for novelty in feature.keys() & {"quantiles", "missing_share", "has_indicator"}:
+            del feature[novelty]
+
+    read = Manifest.from_bytes(sealed(document)).feature_schema
+
+    assert read == manifest.feature_schema.model_copy(update={"missing": "impute"})
+    assert Design(read).column_names == ("âge (années)", "island=Biscoe", "island=Dream")
+    assert Design(read).means.tolist() == [40.5, 0.25, 0.75]
 
 
 def test_a_newer_format_is_not_called_corrupt(manifest: Manifest) -> None:

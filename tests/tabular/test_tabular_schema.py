@@ -151,6 +151,9 @@ def test_hints_name_the_nearest_and_the_known() -> None:
         ({"kind": "categorical", "name": "c", "categories": ["a", "a"], "frequencies": [0.5, 0.5]},),
         ({"kind": "categorical", "name": "c", "categories": [], "frequencies": []},),
         ({"kind": "numeric", "name": "c", "mean": math.nan, "minimum": 0, "maximum": 1},),
+        ({"kind": "numeric", "name": "c", "mean": 0.5, "minimum": 0, "maximum": 1, "missing_share": 1.0},),
+        ({"kind": "numeric", "name": "c", "mean": 0.5, "minimum": 0, "maximum": 1, "quantiles": [0, 1]},),
+        ({"kind": "numeric", "name": "c", "mean": 0.5, "minimum": 0, "maximum": 1, "quantiles": range(23, 0, -1)},),
     ],
 )
 def test_stored_schema_is_checked(features: object) -> None:
@@ -165,16 +168,38 @@ def test_schema_survives_json() -> None:
 
 
 def test_inference_describes_the_cells_that_are_present() -> None:
-    """Means, ranges, sorted categories and shares leave missing cells out."""
-    schema = infer_schema(
-        table(age=[1.0, np.nan, 4.0], sex=text("m", "f", "m")), missing="impute", missing_values=("NA",)
-    )
+    """Means, ranges, quantiles, sorted categories and their shares leave missing cells out, and tell their share."""
+    rows = table(age=[1.0, np.nan, 4.0, np.nan], sex=text("m", "f", "m", None)).rows(np.tile(np.arange(4), 10))
 
+    schema = infer_schema(rows, missing="impute", missing_values=("NA",))
+
+    quantiles = (1.0,) * 12 + (4.0,) * 11
     assert schema.features == (
-        NumericFeature(name="age", mean=2.5, minimum=1.0, maximum=4.0),
-        CategoricalFeature(name="sex", categories=("f", "m"), frequencies=(1 / 3, 2 / 3)),
+        NumericFeature(
+            name="age",
+            mean=2.5,
+            minimum=1.0,
+            maximum=4.0,
+            quantiles=quantiles,
+            missing_share=0.5,
+            has_indicator=True,
+        ),
+        CategoricalFeature(
+            name="sex", categories=("f", "m"), frequencies=(1 / 3, 2 / 3), missing_share=0.25, has_indicator=True
+        ),
     )
     assert (schema.missing, schema.missing_values) == ("impute", ("NA",))
+
+
+@pytest.mark.parametrize(("n_missing", "has_indicator"), [(0, False), (1, False), (9, False), (10, True), (30, True)])
+def test_ten_missing_cells_make_an_indicator(n_missing: int, has_indicator: bool) -> None:  # noqa: FBT001 — a parameter of the test
+    """Of fewer the share is told, and the cells are imputed only: their rows are too few to learn from."""
+    cells, words = [1.0] * 10 + [np.nan] * n_missing, ["m"] * 10 + [None] * n_missing
+
+    schema = infer_schema(table(age=cells, sex=text(*words)), missing="impute")
+
+    assert [feature.has_indicator for feature in schema.features] == [has_indicator] * 2
+    assert [feature.missing_share for feature in schema.features] == [n_missing / (10 + n_missing)] * 2
 
 
 @pytest.mark.parametrize("value", [0.1, 1.7e308, -1.7e308, 5e-324])

@@ -110,6 +110,25 @@ def test_the_covariance_is_that_of_the_standard_errors(labels: npt.NDArray[np.in
     assert (covariance[2] != 0).any() == fit_intercept
 
 
+@pytest.mark.parametrize("labels", [Y, np.arange(N_ROWS) % 3], ids=["two", "three"])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_the_shrinkage_bias_is_that_of_raw_columns(labels: npt.NDArray[np.int64], *, fit_intercept: bool) -> None:
+    """It is what a little more penalty moves the raw coefficients and intercepts by, relative to the step."""
+    columns, step = {"a": 300 * A - 40, "b": B}, 1e-4
+    runs = [
+        trained(columns, labels, fit_intercept=fit_intercept, standardize=True, C=C, tol=1e-13)
+        for C in (1.0, 1.0 / (1.0 + step), 1.0 / (1.0 - step))
+    ]
+
+    fitted, more, less = (np.column_stack([run.model.coef, run.model.intercept]) for run in runs)
+
+    bias = runs[0].model.shrinkage_bias
+    assert bias is not None
+    # The rounding of the coefficients, some 1e-11 of them, is divided by the step.
+    np.testing.assert_allclose((more - less) / (2 * step), bias, rtol=1e-5, atol=1e-6 * np.abs(fitted).max())
+    assert (bias[:, -1] != 0).any() == fit_intercept
+
+
 def test_a_wide_model_keeps_its_standard_errors_only() -> None:
     """With more than 500 parameters the covariance would outgrow the model, and is not stored."""
     columns = np.random.default_rng(0).normal(size=(500, N_ROWS))
@@ -125,6 +144,7 @@ def test_no_standard_errors_away_from_the_optimum() -> None:
     run = trained({"a": A, "b": B}, solver="gradient-descent", max_iter=5)
 
     assert run.model.standard_errors is None
+    assert run.model.shrinkage_bias is None
     assert run.model.covariance is None
     assert run.draft.certificate.status == "budget spent"
 

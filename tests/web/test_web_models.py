@@ -121,7 +121,7 @@ def test_what_is_not_there_is_told(client: Client, path: str, status: int, slug:
 
 
 def test_the_summary_can_be_recomputed(client: Client) -> None:
-    """z is coefficient over standard error, P>|z| its two-sided normal tail, the interval 1.96 errors wide."""
+    """z is coefficient over standard error, P>|z| its two-sided normal tail, the interval 1.96 errors; last the bias."""
     text = client.get("/models/abc/versions/live/summary").text
     entries = client.get("/models/abc/versions/1").json()["coefficients"]
 
@@ -137,6 +137,7 @@ def test_the_summary_can_be_recomputed(client: Client) -> None:
             math.erfc(abs(z) / math.sqrt(2)),
             value - 1.959964 * error,
             value + 1.959964 * error,
+            entry["shrinkage_bias"],
         ]
         assert [float(cell) for cell in shown] == pytest.approx(expected, rel=1e-3, abs=6e-4)
 

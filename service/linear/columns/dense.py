@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
@@ -29,8 +30,7 @@ class DenseColumns:
 
     @property
     def shape(self) -> tuple[int, int]:
-        n_rows, n_columns = map(int, self.array.shape)
-        return n_rows, n_columns
+        return cast("tuple[int, int]", self.array.shape)
 
     @property
     def row_numbers(self) -> int:
