@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,12 +23,15 @@ from service.errors import InvalidParameter, StoreUnavailable, UnreadableFile
 from service.record import Provenance
 from service.serving import views
 from service.serving.control_plane import ControlPlane, TrainingOutcome
+from service.settings import MIB
 from service.store.model_store import ModelStore
 from service.store.names import check_name
 from service.tabular.datasets import DATASETS, load_dataset
-from service.tabular.readers import read_table
+from service.tabular.readers import read_chunks
 from service.tabular.schema import nearest
-from service.tabular.table import Table
+from service.tabular.spooled_table import gathered
+from service.tabular.table import Table, Tabular
+from service.training.design_rows import MEMORY_BYTES, SHARE
 from service.training.options import parse_options, parse_promotion
 from service.training.request import TrainingRequest, data_with_target
 
@@ -35,6 +39,8 @@ if TYPE_CHECKING:
     from service.training.cross_validation import CrossValidation
 
 NOT_CERTIFIED = 7
+# MiB: a matrix of less than a quarter of it is always in memory, where gradient descent on few rows has its own bits.
+LEAST_MEMORY = 32
 Text = str | None
 
 
@@ -98,6 +104,12 @@ def train(
     folds: Annotated[
         int | None, typer.Option(metavar="K", min=2, max=100, help="Also cross-validate on all rows with K folds.")
     ] = None,
+    memory: Annotated[
+        int,
+        typer.Option(
+            metavar="MIB", min=LEAST_MEMORY, help="Memory for rows; more of them are kept in a temporary file (TMPDIR)."
+        ),
+    ] = MEMORY_BYTES // MIB,
     promote: Annotated[
         str,
         typer.Option(
@@ -131,7 +143,8 @@ def train(
         check_name(model)
         models = writable_store(store)
         words, text_columns = _list(missing_values), _list(categorical)
-        request, digest = read_request(data, target, words, text_columns, model, options, promote)
+        reading = Reading(words, text_columns, memory * MIB, on_phase)
+        request, digest = read_request(data, target, reading, model, options, promote)
         provenance = Provenance(
             logitd=service.__version__,
             numpy=np.__version__,
@@ -141,8 +154,10 @@ def train(
         )
         with named(data):
             # First, so that folds that are refused store nothing.
-            validation = None if folds is None else cross_validation(request, folds, on_phase)
-            outcome = ControlPlane(models, clock=now).train(request, provenance, on_phase=on_phase)
+            validation = None if folds is None else cross_validation(request, folds, reading)
+            outcome = ControlPlane(models, clock=now).train(
+                request, provenance, on_phase=on_phase, memory_bytes=reading.memory_bytes
+            )
     if as_json:
         by_fold = {} if validation is None else {"cross_validation": validation.as_json()}
         print_json({**views.training_answer(outcome), **by_fold})
@@ -151,12 +166,30 @@ def train(
     raise typer.Exit(exit_code(outcome, promote))
 
 
-def cross_validation(request: TrainingRequest, folds: int, on_phase: Callable[[str], None]) -> CrossValidation:
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How to read a file: the words for missing cells, the columns to read as text, the memory for rows, whom to tell."""
+
+    words: tuple[str, ...]
+    text_columns: tuple[str, ...]
+    memory_bytes: int
+    on_phase: Callable[[str], None]
+
+    def told(self, chunks: Iterable[Table]) -> Iterator[Table]:
+        """The chunks, with word of how many rows there have been."""
+        n_rows = 0
+        for chunk in chunks:
+            yield chunk
+            n_rows += chunk.n_rows
+            self.on_phase(f"reading, {n_rows:,} rows")
+
+
+def cross_validation(request: TrainingRequest, folds: int, reading: Reading) -> CrossValidation:
     """The folds of the request's rows, on all processors."""
     from service.training.cross_validation import cross_validate  # noqa: PLC0415 — joblib takes 0.1 s to import
 
-    on_phase("cross-validating")
-    return cross_validate(request.data, request.options, folds, jobs=-1)
+    reading.on_phase("cross-validating")
+    return cross_validate(request.data, request.options, folds, jobs=-1, memory_bytes=reading.memory_bytes)
 
 
 def writable_store(store: str | None) -> ModelStore:
@@ -175,17 +208,17 @@ def exit_code(outcome: TrainingOutcome, promote: str) -> int:
 def read_request(
     data: str,
     target: str | None,
-    words: tuple[str, ...],
-    text_columns: tuple[str, ...],
+    reading: Reading,
     model: str,
     options: Mapping[str, object],
     promote: str,
 ) -> tuple[TrainingRequest, str | None]:
     """The request that the command line describes, and the SHA-256 of a data file."""
     parsed, promotion = parse_options(options, from_text=True), parse_promotion(promote)
-    digest = None
+    table: Tabular
+    digest, words = None, reading.words
     if data in DATASETS:
-        if text_columns:
+        if reading.text_columns:
             raise InvalidParameter("--categorical is for files: the columns of a built-in data set have their kinds")
         dataset = load_dataset(data)
         table, target, words = dataset.table, target or dataset.target, words or dataset.missing_values
@@ -193,7 +226,7 @@ def read_request(
         check_meant(data)
         if target is None:
             raise InvalidParameter("--target is missing: which column is to be predicted?")
-        table, digest = read_file(data, words, text_columns)
+        table, digest = read_file(data, reading)
     with named(data):
         return TrainingRequest(model, data_with_target(table, target, words), parsed, promotion), digest
 
@@ -205,9 +238,10 @@ def check_meant(data: str) -> None:
         raise UnreadableFile(f"cannot read {shown(data)}: no such file or built-in data set", hint=near)
 
 
-def read_file(data: str, words: tuple[str, ...], text_columns: tuple[str, ...]) -> tuple[Table, str | None]:
-    """The table, and the SHA-256 of a single file."""
-    table = read_table(data, missing_values=words, categorical=text_columns, stdin=sys.stdin.buffer)
+def read_file(data: str, reading: Reading) -> tuple[Tabular, str | None]:
+    """The table, on disk when it is large, and the SHA-256 of a single file."""
+    chunks = read_chunks(data, missing_values=reading.words, categorical=reading.text_columns, stdin=sys.stdin.buffer)
+    table = gathered(reading.told(chunks), memory_bytes=reading.memory_bytes // SHARE)
     if not Path(data).is_file():
         return table, None
     with Path(data).open("rb") as stream:

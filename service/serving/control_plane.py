@@ -13,6 +13,7 @@ from service.store.aliases import AliasEntry
 from service.store.manifest import Manifest
 from service.store.model_store import ModelStore, StoredModel
 from service.store.names import LIVE, check_name
+from service.training.design_rows import MEMORY_BYTES
 from service.training.evaluate import evaluate
 from service.training.options import Promotion
 from service.training.request import TrainingRequest
@@ -49,15 +50,20 @@ class ControlPlane:
         self._clock = clock
 
     def train(
-        self, request: TrainingRequest, provenance: Provenance, *, on_phase: Callable[[str], None] = lambda _: None
+        self,
+        request: TrainingRequest,
+        provenance: Provenance,
+        *,
+        on_phase: Callable[[str], None] = lambda _: None,
+        memory_bytes: int = MEMORY_BYTES,
     ) -> TrainingOutcome:
         """Train, publish as the next version, and promote it if ``request.promote`` allows.
 
-        Raises what ``training.train`` and ``ModelStore.put`` raise; nothing is published then.
+        on_phase, memory_bytes: see ``training.train``.  Raises what ``training.train`` and ``ModelStore.put`` raise; nothing is published then.
         """
         began = perf_counter()
         check_name(request.model)
-        trained = train(request.data, request.options, provenance, on_phase=on_phase)
+        trained = train(request.data, request.options, provenance, on_phase=on_phase, memory_bytes=memory_bytes)
         on_phase("storing")
         manifest = self.store.put(request.model, trained.draft, trained.model, now=self._clock())
         verdict = self._judge(request.model, trained, request.promote)

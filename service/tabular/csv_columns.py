@@ -1,9 +1,9 @@
-"""Columns of a training table, filled from CSV block by block, their kinds settled by what they hold."""
+"""Columns of a training table, read from CSV block by block, their kinds settled by what they hold."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -11,11 +11,11 @@ import numpy as np
 from service.errors import InvalidCsv, quoted
 from service.tabular.csv_cells import doubtful, is_number, numbers_or_missing, texts
 from service.tabular.csv_text import CsvFile
-from service.tabular.table import Column, TextColumn, is_numeric
+from service.tabular.table import Column, TextColumn
 
 
 @dataclass(slots=True)
-class ColumnBuilder:
+class ColumnReader:
     """One column: numeric or text from its first block with a value on, text from the start when ``is_categorical``.
 
     missing: the cells that stand for no value, the empty one among them.
@@ -25,34 +25,31 @@ class ColumnBuilder:
     missing: frozenset[str]
     is_categorical: bool
     kind: Literal["numeric", "text"] | None = None
-    parts: list[Column] = field(default_factory=list)
 
-    def add(self, file: CsvFile, lines: Sequence[int], cells: Sequence[str]) -> None:
-        """Append the cells of the rows that begin in ``lines``.  Raises InvalidCsv for a cell of the other kind."""
+    def block(self, file: CsvFile, lines: Sequence[int], cells: Sequence[str]) -> Column:
+        """The cells of the rows that begin in ``lines``: numbers as long as no cell of the column has had a value.
+
+        Raises InvalidCsv for a cell of the other kind.
+        """
         if self.is_categorical:
-            self._append_text(cells)
-            return
+            return self._texts(cells)
         values = None if self.kind == "text" else numbers_or_missing(cells, self.missing)
         if values is None:
             self._check_text(file, lines, cells)
-            self._append_text(cells)
-            return
-        self.parts.append(values)
+            return self._texts(cells)
         if not np.isnan(values).all():
             self.kind = "numeric"
+        return values
 
-    def column(self, file: CsvFile) -> Column:
-        """All cells.  Raises InvalidCsv when none has a value."""
+    def check_has_value(self, file: CsvFile) -> None:
+        """Raise InvalidCsv when no cell so far has a value."""
         if self.kind is None:
             raise InvalidCsv(f"{file.prefix}column {quoted(self.name)} has no value in any row; remove it")
-        if self.kind == "numeric":
-            return np.concatenate([part.astype(np.float64, copy=False) for part in self.parts])
-        return np.concatenate([_texts_of(part) for part in self.parts])
 
-    def _append_text(self, cells: Sequence[str]) -> None:
-        self.parts.append(texts(cells, self.missing))
+    def _texts(self, cells: Sequence[str]) -> TextColumn:
         if not self.missing.issuperset(cells):
             self.kind = "text"
+        return texts(cells, self.missing)
 
     def _check_text(self, file: CsvFile, lines: Sequence[int], cells: Sequence[str]) -> None:
         distinct = set(cells) - self.missing
@@ -74,10 +71,3 @@ class ColumnBuilder:
             hint="if this means a missing value, pass its spelling to --missing-values; "
             f"if the column is text, pass --categorical {quoted(self.name)}",
         )
-
-
-def _texts_of(part: Column) -> TextColumn:
-    """A block of a text column; one of numbers held missing cells only, before the column was known to be text."""
-    if is_numeric(part):
-        return np.full(len(part), None, dtype=np.object_)
-    return part.astype(np.object_, copy=False)

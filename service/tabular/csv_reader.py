@@ -10,14 +10,11 @@ from typing import BinaryIO
 
 from service.errors import EmptyInput, FeatureCount, InvalidCsv, NonFinite, UnknownFeature, WrongType, quoted
 from service.tabular.csv_cells import is_infinite, is_number, numbers_or_missing, texts
-from service.tabular.csv_columns import ColumnBuilder
+from service.tabular.csv_columns import ColumnReader
 from service.tabular.csv_text import CsvFile, Record
 from service.tabular.limits import Limits
 from service.tabular.schema import NumericFeature, Schema, nearest
-from service.tabular.table import Column, Table
-
-# Rows become arrays in blocks: the cells of a whole file as strings would need ten times its size.
-BLOCK_ROWS = 20_000
+from service.tabular.table import Column, Table, block_rows, concatenated
 
 
 def read_csv(
@@ -28,33 +25,34 @@ def read_csv(
     categorical: Collection[str] = (),
     limits: Limits | None = None,
 ) -> Table:
-    """A training table from CSV with a header row: see ``read_csv_files``.
+    """A training table from CSV with a header row: see ``csv_chunks``.
 
     name: of the file, for the errors, which begin ``name:line:``; without one they begin ``line n:``.
     """
     stream = BytesIO(source) if isinstance(source, bytes) else source
-    return read_csv_files([CsvFile(stream, name)], missing_values, categorical, limits)
+    return concatenated(csv_chunks([CsvFile(stream, name)], missing_values, categorical, limits))
 
 
-def read_csv_files(
+def csv_chunks(
     files: Iterable[CsvFile],
     missing_values: Collection[str] = (),
     categorical: Collection[str] = (),
     limits: Limits | None = None,
-) -> Table:
-    """A training table from the rows of CSV files that have equal header rows.
+) -> Iterator[Table]:
+    """The rows of CSV files that have equal header rows, some at a time, for a training table.
 
     A cell is missing when it is empty or one of ``missing_values``.  A column is numeric when its other cells are
     finite numbers, text when none is a number or when ``categorical`` names it.  A mixture is refused, and so are the
-    usual spellings of a missing value, unless declared: a guess here would silently change the model.
+    usual spellings of a missing value, unless declared: a guess here would silently change the model.  Until a cell of
+    a column has a value the column is numeric; the kind holds over all chunks from there on.
 
     Raises InvalidCsv naming line and column, EmptyInput, UnknownFeature (``categorical``) or an error of ``limits``.
     """
-    building = _TableBuilder(frozenset({"", *missing_values}), categorical, limits)
+    reading = _ChunkReader(frozenset({"", *missing_values}), categorical, limits)
     file = CsvFile(BytesIO())
     for file in files:
-        building.add(file)
-    return building.table(file)
+        yield from reading.chunks(file)
+    reading.check_end(file)
 
 
 def csv_table(body: bytes, schema: Schema, limits: Limits) -> Table:
@@ -85,29 +83,29 @@ def csv_table(body: bytes, schema: Schema, limits: Limits) -> Table:
 
 
 @dataclass(slots=True)
-class _TableBuilder:
-    """A training table, filled file by file."""
+class _ChunkReader:
+    """Reads a training table, file by file."""
 
     missing: frozenset[str]
     categorical: Collection[str]
     limits: Limits | None
-    columns: list[ColumnBuilder] = field(default_factory=list)
+    columns: list[ColumnReader] = field(default_factory=list)
     n_rows: int = 0
 
-    def add(self, file: CsvFile) -> None:
+    def chunks(self, file: CsvFile) -> Iterator[Table]:
         records = file.records()
         header = next(records, None)
         if header is None:
             return
         self._take_header(file, *header)
-        for block in _blocks(records):
-            self._take_block(file, block)
+        for block in _blocks(records, block_rows(len(self.columns))):
+            yield self._chunk(file, block)
 
-    def table(self, last: CsvFile) -> Table:
+    def check_end(self, last: CsvFile) -> None:
         if not self.n_rows:
             raise EmptyInput(f"{last.prefix}no data rows")
-        names = tuple(column.name for column in self.columns)
-        return Table(names, tuple(column.column(last) for column in self.columns), self.n_rows)
+        for column in self.columns:
+            column.check_has_value(last)
 
     def _take_header(self, file: CsvFile, line: int, names: list[str]) -> None:
         file.check_header(line, names)
@@ -115,7 +113,7 @@ class _TableBuilder:
             raise InvalidCsv(f"{file.at(line)}the header row is missing: all cells of the first row are numbers")
         if not self.columns:
             self._check_categorical(names)
-            self.columns = [ColumnBuilder(name, self.missing, name in self.categorical) for name in names]
+            self.columns = [ColumnReader(name, self.missing, name in self.categorical) for name in names]
         if names != [column.name for column in self.columns]:
             raise InvalidCsv(f"{file.at(line)}the header row is not the same as in the first file")
 
@@ -126,18 +124,19 @@ class _TableBuilder:
                     f"{quoted(name)} is declared categorical, but is not a column", hint=nearest(name, names)
                 )
 
-    def _take_block(self, file: CsvFile, block: list[Record]) -> None:
+    def _chunk(self, file: CsvFile, block: list[Record]) -> Table:
         self.n_rows += len(block)
         if self.limits is not None:
             self.limits.check(self.n_rows, len(self.columns))
         file.check_width(block, len(self.columns))
         lines = [line for line, _ in block]
-        for column, cells in zip(self.columns, zip(*(cells for _, cells in block), strict=True), strict=True):
-            column.add(file, lines, cells)
+        by_column = zip(self.columns, zip(*(cells for _, cells in block), strict=True), strict=True)
+        columns = tuple(column.block(file, lines, cells) for column, cells in by_column)
+        return Table(tuple(column.name for column in self.columns), columns, len(block))
 
 
-def _blocks(records: Iterator[Record]) -> Iterator[list[Record]]:
-    while block := list(islice(records, BLOCK_ROWS)):
+def _blocks(records: Iterator[Record], n_rows: int) -> Iterator[list[Record]]:
+    while block := list(islice(records, n_rows)):
         yield block
 
 

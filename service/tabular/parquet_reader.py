@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from service.errors import EmptyInput, InvalidParquet, NonFinite, quoted
-from service.tabular.table import Column, Table, check_column_names
+from service.tabular.table import Column, Table, block_rows, check_column_names
 
 if TYPE_CHECKING:
-    from pyarrow import ChunkedArray, DataType, Schema as ArrowSchema
+    from pyarrow import Array, DataType, RecordBatch, Schema as ArrowSchema
 
 _INTEGERS = frozenset(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))
 _NUMERIC = _INTEGERS | {"halffloat", "float", "double", "bool", "null"}
 _TEXT = frozenset({"string", "large_string", "string_view"})
+# A row group, which may be larger than the memory, is read in pieces, and not before it is needed.
+_PIECE_BYTES = 1 << 16
 
 
-def read_parquet(path: Path) -> Table:
-    """The rows of one Parquet file; nulls are missing cells, booleans are 0 and 1.
+def parquet_chunks(path: Path) -> Iterator[Table]:
+    """The rows of one Parquet file, some at a time; nulls are missing cells, booleans are 0 and 1.
 
     Whole numbers beyond 2^53 become the nearest double.  Raises InvalidParquet for a file that cannot be read, for a
     column that is neither numbers, booleans, strings nor a dictionary of strings (naming column and type), and with the
@@ -32,17 +35,23 @@ def read_parquet(path: Path) -> Table:
         raise InvalidParquet(
             "reading Parquet needs pyarrow, which is not installed", hint="pip install 'logitd[train]'"
         ) from None
+    n_rows = 0
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path, buffer_size=_PIECE_BYTES, pre_buffer=False) as file:
             _check_schema(file.schema_arrow)
-            arrow = file.read()
+            for batch in file.iter_batches(block_rows(len(file.schema_arrow.names))):
+                yield _chunk(batch, n_rows)
+                n_rows += batch.num_rows
     except (pa.ArrowException, OSError):
         raise InvalidParquet("not a readable Parquet file; is it cut short?") from None
-    if not arrow.num_rows:
+    if not n_rows:
         raise EmptyInput("no data rows")
-    names = tuple(arrow.column_names)
-    columns = tuple(_column(name, column) for name, column in zip(names, arrow.columns, strict=True))
-    return Table(names, columns, arrow.num_rows)
+
+
+def _chunk(batch: RecordBatch, first_row: int) -> Table:
+    names = tuple(batch.schema.names)
+    columns = tuple(_column(name, column, first_row) for name, column in zip(names, batch.columns, strict=True))
+    return Table(names, columns, batch.num_rows)
 
 
 def _check_schema(schema: ArrowSchema) -> None:
@@ -62,15 +71,16 @@ def _is_text(dtype: DataType) -> bool:
     return name in _TEXT or (name.startswith("dictionary<") and str(dtype.value_type) in _TEXT)
 
 
-def _column(name: str, column: ChunkedArray) -> Column:
+def _column(name: str, column: Array, first_row: int) -> Column:
     if _is_text(column.type):
-        texts = np.empty(len(column), dtype=np.object_)
-        texts[:] = column.cast("string").to_pylist()
-        return texts
+        # One string for all equal cells.
+        encoded = column.cast("string").dictionary_encode()
+        texts = np.array([*encoded.dictionary.to_pylist(), None], dtype=np.object_)
+        return np.asarray(texts[encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)], dtype=np.object_)
     # Not "safe": a whole number beyond 2^53 is rounded, as it is everywhere else.
-    numbers: Column = column.cast("float64", safe=False).to_numpy()
+    numbers: Column = column.cast("float64", safe=False).to_numpy(zero_copy_only=False)
     infinite = np.isinf(numbers.astype(np.float64, copy=False))
     if infinite.any():
-        row = int(np.argmax(infinite))
+        row = first_row + int(np.argmax(infinite))
         raise NonFinite(f"row {row}, column {quoted(name)} is infinite")
     return numbers

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import stat
-from collections.abc import Collection, Generator, Sequence
+from collections.abc import Collection, Generator, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import BinaryIO
@@ -12,11 +12,11 @@ from typing import BinaryIO
 import numpy as np
 
 from service.errors import InvalidParquet, ServiceError, UnknownFeature, UnreadableFile, quoted
-from service.tabular.csv_reader import read_csv, read_csv_files
+from service.tabular.csv_reader import csv_chunks
 from service.tabular.csv_text import CsvFile
-from service.tabular.parquet_reader import read_parquet
+from service.tabular.parquet_reader import parquet_chunks
 from service.tabular.schema import nearest
-from service.tabular.table import Column, Table, is_numeric
+from service.tabular.table import Column, Table, concatenated, is_numeric
 
 CSV, PARQUET = ".csv", ".parquet"
 
@@ -24,21 +24,32 @@ CSV, PARQUET = ".csv", ".parquet"
 def read_table(
     source: str, *, stdin: BinaryIO, missing_values: Collection[str] = (), categorical: Collection[str] = ()
 ) -> Table:
-    """The table in ``source``: a path ending in .csv or .parquet, a pattern of such, or ``-`` for CSV on ``stdin``.
+    """The table in ``source``, in memory: see ``read_chunks``."""
+    return concatenated(read_chunks(source, stdin=stdin, missing_values=missing_values, categorical=categorical))
+
+
+def read_chunks(
+    source: str, *, stdin: BinaryIO, missing_values: Collection[str] = (), categorical: Collection[str] = ()
+) -> Iterator[Table]:
+    """The rows in ``source``, some at a time: a path ending in .csv or .parquet, a pattern of such, or ``-`` for CSV on
+    ``stdin``.
 
     The files of a pattern (``glob``) are read in the order of their names and need the same columns.
-    missing_values, categorical: see ``csv_reader.read_csv_files``.  Parquet has its own missing cells and ignores the
+    missing_values, categorical: see ``csv_reader.csv_chunks``.  Parquet has its own missing cells and ignores the
     first; numbers in a column that ``categorical`` names become their shortest text ("3", "0.5").
+    Until a cell of a column has a value the column may be numeric, and text from there on; see ``concatenated``.
 
     Raises UnreadableFile, or what the reader of the format raises, the file's name in front.
     """
     if source == "-":
-        return read_csv(stdin, name="stdin", missing_values=missing_values, categorical=categorical)
+        yield from csv_chunks([CsvFile(stdin, "stdin")], missing_values, categorical)
+        return
     paths = _paths(source)
-    if paths[0].suffix.lower() == CSV:
-        with closing(_opened(paths)) as files:
-            return read_csv_files(files, missing_values, categorical)
-    return _with_text(_concatenated(paths, [_parquet(path) for path in paths]), categorical)
+    if paths[0].suffix.lower() != CSV:
+        yield from (_with_text(chunk, categorical) for chunk in _parquet_chunks(paths))
+        return
+    with closing(_opened(paths)) as files:
+        yield from csv_chunks(files, missing_values, categorical)
 
 
 def _paths(source: str) -> list[Path]:
@@ -77,23 +88,24 @@ def _shown(path: Path) -> str:
     return quoted(path.name)[1:-1]
 
 
-def _parquet(path: Path) -> Table:
-    try:
-        return read_parquet(path)
-    except ServiceError as error:
-        raise type(error)(f"{_shown(path)}: {error.detail}", errors=error.errors, hint=error.hint) from None
+def _parquet_chunks(paths: Sequence[Path]) -> Iterator[Table]:
+    first: Table | None = None
+    for path in paths:
+        try:
+            for chunk in parquet_chunks(path):
+                first = first or chunk
+                _check_alike(chunk, first)
+                yield chunk
+        except ServiceError as error:
+            raise type(error)(f"{_shown(path)}: {error.detail}", errors=error.errors, hint=error.hint) from None
 
 
-def _concatenated(paths: Sequence[Path], tables: Sequence[Table]) -> Table:
-    first = tables[0]
-    for path, table in zip(paths, tables, strict=True):
-        if table.names != first.names:
-            raise InvalidParquet(f"{_shown(path)}: the columns are not the same as in the first file")
-        for (name, column), expected in zip(table, first.columns, strict=True):
-            if column.dtype != expected.dtype:
-                raise InvalidParquet(f"{_shown(path)}: column {quoted(name)} is of another kind than in the first file")
-    parts = zip(*(table.columns for table in tables), strict=True)
-    return Table(first.names, tuple(np.concatenate(part) for part in parts), sum(table.n_rows for table in tables))
+def _check_alike(chunk: Table, first: Table) -> None:
+    if chunk.names != first.names:
+        raise InvalidParquet("the columns are not the same as in the first file")
+    for (name, column), expected in zip(chunk, first.columns, strict=True):
+        if column.dtype != expected.dtype:
+            raise InvalidParquet(f"column {quoted(name)} is of another kind than in the first file")
 
 
 def _with_text(table: Table, categorical: Collection[str]) -> Table:

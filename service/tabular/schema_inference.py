@@ -15,7 +15,7 @@ from service.tabular.schema import (
     NumericFeature,
     Schema,
 )
-from service.tabular.table import Column, NumericColumn, Table, TextColumn, is_numeric, missing_cells
+from service.tabular.table import Column, NumericColumn, Tabular, TextColumn, is_numeric, missing_cells
 
 MAX_CATEGORIES = 1_000
 # Ten events a coefficient (P. Peduzzi et al., Journal of Clinical Epidemiology 49, 1996): from fewer rows an indicator
@@ -23,10 +23,11 @@ MAX_CATEGORIES = 1_000
 MIN_INDICATED_ROWS = 10
 
 
-def infer_schema(table: Table, *, missing: MissingPolicy = "reject", missing_values: tuple[str, ...] = ()) -> Schema:
+def infer_schema(table: Tabular, *, missing: MissingPolicy = "reject", missing_values: tuple[str, ...] = ()) -> Schema:
     """The schema of the features in ``table``: what the present cells are like, and the share of the missing ones.
 
     A feature with at least ``MIN_INDICATED_ROWS`` missing cells has an indicator.
+    Columns are looked at one after another, each of them whole, so that rows on disk give the same bits.
     missing_values: the words that stood for a missing cell in the training file.
     Raises EmptyInput without rows or columns; MissingValue under ``reject``; NonFinite; InvalidInput for a column
     without any value or a text column of more than 1 000 categories.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +14,11 @@ from service.errors import DuplicateFeature, InvalidInput, LengthMismatch, quote
 NumericColumn: TypeAlias = npt.NDArray[np.float64]  # NaN is a missing cell
 TextColumn: TypeAlias = npt.NDArray[np.object_]  # str, or None for a missing cell
 Column: TypeAlias = NumericColumn | TextColumn
+Index: TypeAlias = npt.NDArray[np.intp]
 
 MAX_COLUMN_NAME_LENGTH = 256
+# As text in Python's memory so many cells take some 20 MB, as doubles 2 MB.
+BLOCK_CELLS = 1 << 18
 
 
 def is_numeric(column: Column) -> bool:
@@ -44,6 +47,33 @@ def check_column_names(names: Sequence[str]) -> None:
         if name in seen:
             raise DuplicateFeature(f"two columns are named {quoted(name)}", pointer=pointer)
         seen.add(name)
+
+
+def block_rows(n_columns: int) -> int:
+    """How many rows of so many columns are looked at together."""
+    return max(1, BLOCK_CELLS // max(n_columns, 1))
+
+
+class Tabular(Protocol):
+    """Named columns in memory (``Table``) or on disk (``SpooledTable``); iterating gives each name and its column."""
+
+    @property
+    def names(self) -> tuple[str, ...]: ...
+    @property
+    def n_rows(self) -> int: ...
+    def __iter__(self) -> Iterator[tuple[str, Column]]: ...
+
+    def column(self, name: str) -> Column:
+        """The column of this name, all of it in memory; KeyError when there is none."""
+
+    def without(self, name: str) -> Tabular:
+        """The table less one column."""
+
+    def rows(self, index: Index) -> Tabular:
+        """The table of the rows at ``index``, which ascends."""
+
+    def blocks(self, width: int = 0) -> Iterator[Table]:
+        """The rows in order, some of them at a time: the fewer the more numbers (``width``) will be made of a row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +110,36 @@ class Table:
         kept = [(n, c) for n, c in self if n != name]
         return Table(tuple(n for n, _ in kept), tuple(c for _, c in kept), self.n_rows)
 
-    def rows(self, index: npt.NDArray[np.intp]) -> Table:
+    def rows(self, index: Index) -> Table:
         """The table of the rows at ``index``, in that order."""
         return Table(self.names, tuple(column[index] for column in self.columns), len(index))
+
+    def blocks(self, width: int = 0) -> Iterator[Table]:
+        """The rows in order, some of them at a time, see ``Tabular``; no copies."""
+        height = block_rows(max(width, len(self.names)))
+        for start in range(0, self.n_rows, height):
+            stop = min(start + height, self.n_rows)
+            yield Table(self.names, tuple(column[start:stop] for column in self.columns), stop - start)
+
+
+def concatenated(chunks: Iterable[Table]) -> Table:
+    """The rows of one chunk or more, of equal names, as one table.
+
+    A column that is text in one chunk is text: where it is numeric it has no value yet, see ``readers.read_chunks``.
+    """
+    tables = list(chunks)
+    columns = zip(*(table.columns for table in tables), strict=True)
+    return Table(tables[0].names, tuple(map(joined, columns)), sum(table.n_rows for table in tables))
+
+
+def joined(parts: Sequence[Column]) -> Column:
+    """The parts of a column as one: text when one of them is, see ``concatenated``."""
+    if all(map(is_numeric, parts)):
+        return np.concatenate([part.astype(np.float64, copy=False) for part in parts])
+    return np.concatenate([_texts_of(part) for part in parts])
+
+
+def _texts_of(part: Column) -> TextColumn:
+    if is_numeric(part):
+        return np.full(len(part), None, dtype=np.object_)
+    return part.astype(np.object_, copy=False)

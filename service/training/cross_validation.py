@@ -12,6 +12,8 @@ from joblib import Parallel, delayed
 from service.errors import InvalidParameter
 from service.record import Metrics
 from service.tabular.schema_inference import infer_schema
+from service.tabular.table import Table
+from service.training.design_rows import MEMORY_BYTES
 from service.training.evaluate import evaluate
 from service.training.options import TrainingOptions
 from service.training.split import Index
@@ -36,12 +38,20 @@ class CrossValidation:
         return [fold.model_dump(mode="json") for fold in self.folds]
 
 
-def cross_validate(data: TrainingData, options: TrainingOptions, n_folds: int, *, jobs: int = 1) -> CrossValidation:
+def cross_validate(
+    data: TrainingData,
+    options: TrainingOptions,
+    n_folds: int,
+    *,
+    jobs: int = 1,
+    memory_bytes: int = MEMORY_BYTES,
+) -> CrossValidation:
     """Fit ``n_folds`` models by ``options``, each to the rows of the other folds, and evaluate it on its own.
 
     Everything that training learns is learnt anew: schema, scaling, and C where it is "auto".  The folds hold each
     class in its share and follow from ``options.seed``; ``validation_fraction`` plays no part.  jobs: processes, -1 for
-    one a processor; the bits do not depend on it.  A row with a category that the other folds lack is left out.
+    one a processor, but this one alone for rows on disk; the bits do not depend on it.  memory_bytes: of each process, see
+    ``design_rows``.  A row with a category that the other folds lack is left out.
     Raises InvalidParameter when a class has fewer rows than there are folds, and what ``train`` raises.
     """
     # Before the folds, so that an error names the row by its number in ``data``.
@@ -49,9 +59,8 @@ def cross_validate(data: TrainingData, options: TrainingOptions, n_folds: int, *
     data = weighted_rows(data)
     fold_of_row = stratified_folds(data.labels, n_folds, np.random.default_rng(options.seed))
     # Processes, not threads: each keeps its BLAS to one thread, which is a setting of the whole process.
-    folds = Parallel(n_jobs=jobs)(
-        delayed(evaluate_fold)(data, options, np.flatnonzero(fold_of_row != fold), np.flatnonzero(fold_of_row == fold))
-        for fold in range(n_folds)
+    folds = Parallel(n_jobs=jobs if isinstance(data.table, Table) else 1)(
+        delayed(evaluate_fold)(data, options, fold_of_row == fold, memory_bytes) for fold in range(n_folds)
     )
     return CrossValidation(tuple(folds))
 
@@ -73,10 +82,12 @@ def stratified_folds(labels: npt.NDArray[Any], n_folds: int, rng: np.random.Gene
     return fold_of_row
 
 
-def evaluate_fold(data: TrainingData, options: TrainingOptions, others: Index, own: Index) -> Metrics:
-    """The metrics on the rows ``own`` of the model fitted to the rows ``others``."""
-    model, _, _ = fit_model(data.rows(others), options)
-    held_out = known_categories(data.rows(own), model.schema)
+def evaluate_fold(
+    data: TrainingData, options: TrainingOptions, is_own: npt.NDArray[np.bool_], memory_bytes: int
+) -> Metrics:
+    """The metrics on the rows of the fold, where ``is_own`` (n,), of the model fitted to the others."""
+    model, _, _ = fit_model(data.rows(np.flatnonzero(~is_own)), options, memory_bytes)
+    held_out = known_categories(data.rows(np.flatnonzero(is_own)), model.schema)
     if held_out is None:
         raise InvalidParameter("a fold has no row whose categories the other folds know; use fewer folds")
     return evaluate(model, held_out.table, held_out.labels)

@@ -11,14 +11,15 @@ import numpy.typing as npt
 from service.linear import metrics
 from service.model import Model
 from service.record import Metrics
-from service.tabular.table import Table
+from service.tabular.table import Tabular
 from service.training.labels import class_index
 
 
-def evaluate(model: Model, table: Table, labels: npt.NDArray[Any]) -> Metrics:
+def evaluate(model: Model, table: Tabular, labels: npt.NDArray[Any]) -> Metrics:
     """The metrics of ``model`` on the rows of ``table``; every label must be one of the model's classes (KeyError)."""
     index = class_index(labels, model.classes)
-    probabilities = model.probabilities(table)
+    blocks = table.blocks(len(model.design.column_names))
+    probabilities = np.concatenate([model.probabilities(block) for block in blocks])
     predicted = probabilities.argmax(axis=1)
     positions = np.arange(len(model.classes))
     roc_auc = metrics.roc_auc_ovr_macro(index, probabilities)

@@ -18,7 +18,7 @@ from service.errors import (
     TooManyClasses,
 )
 from service.model import Label
-from service.tabular.table import Column, is_numeric, missing_cells
+from service.tabular.table import Column, NumericColumn, is_numeric, missing_cells
 
 Labels: TypeAlias = npt.NDArray[Any]
 
@@ -53,10 +53,14 @@ def _kind(target: object, pointer: str) -> str:
             )
         return "numbers"
     if isinstance(target, str):
-        if not 1 <= len(target) <= MAX_LABEL_LENGTH or not target.isprintable():
+        if not _is_label(target):
             raise NotCategorical(f"a target is not a text of 1 to {MAX_LABEL_LENGTH} characters", pointer=pointer)
         return "strings"
     raise NotCategorical("a target is missing, a list or an object; expected a label", pointer=pointer)
+
+
+def _is_label(text: str) -> bool:
+    return 1 <= len(text) <= MAX_LABEL_LENGTH and text.isprintable()
 
 
 def labels_from_column(column: Column, name: str) -> Labels:
@@ -66,8 +70,20 @@ def labels_from_column(column: Column, name: str) -> Labels:
         row = int(np.argmax(missing))
         raise MissingValue(f"row {row} has no target in column {name!a}; remove the row", pointer=f"/targets/{row}")
     if is_numeric(column):
-        return labels_from_json([float(cell) for cell in column])
-    return labels_from_json(list(column))
+        return check_labels(_whole(column.astype(np.float64, copy=False)))
+    texts: list[str] = column.tolist()
+    bad = next((text for text in dict.fromkeys(texts) if not _is_label(text)), None)
+    if bad is not None:
+        _kind(bad, f"/targets/{texts.index(bad)}")
+    return check_labels(np.array(texts))
+
+
+def _whole(numbers: NumericColumn) -> Labels:
+    is_label = (np.abs(numbers) <= LARGEST_LABEL) & (numbers == np.floor(numbers))
+    if not is_label.all():
+        row = int(np.argmin(is_label))
+        _kind(float(numbers[row]), f"/targets/{row}")
+    return numbers.astype(np.int64)
 
 
 def check_labels(labels: Labels) -> Labels:

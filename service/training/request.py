@@ -25,7 +25,7 @@ from service.tabular.json_rows import infer_table
 from service.tabular.limits import Limits
 from service.tabular.schema import nearest
 from service.tabular.strict_json import parse_json
-from service.tabular.table import Table
+from service.tabular.table import Tabular
 from service.training.labels import labels_from_column, labels_from_json
 from service.training.options import Promotion, TrainingOptions, parse_options, parse_promotion
 from service.training.train import TrainingData
@@ -92,7 +92,7 @@ def request_from_csv(body: bytes, parameters: Mapping[str, str], limits: Limits)
     )
 
 
-def data_with_target(table: Table, target: str, missing_values: tuple[str, ...] = ()) -> TrainingData:
+def data_with_target(table: Tabular, target: str, missing_values: tuple[str, ...] = ()) -> TrainingData:
     """The table split into features and labels; raises TargetMissing with the nearest name."""
     if target not in table.names:
         raise TargetMissing(
@@ -107,7 +107,7 @@ def data_with_target(table: Table, target: str, missing_values: tuple[str, ...] 
     return TrainingData(features, labels_from_column(table.column(target), target), None, missing_values)
 
 
-def _nearest_column(name: str, table: Table) -> str | None:
+def _nearest_column(name: str, table: Tabular) -> str | None:
     near = difflib.get_close_matches(name, table.names, n=1)
     return f"did you mean {quoted(near[0])}?" if near else None
 

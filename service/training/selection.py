@@ -12,10 +12,10 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from service.errors import SeparationError
-from service.linear.columns import DenseColumns
+from service.linear.columns import Columns
 from service.linear.estimator import LogisticRegression
 from service.linear.fit import objective_of
-from service.linear.lanes import one_blas_thread
+from service.linear.lanes import one_blas_thread, parts_of
 from service.linear.leave_one_out import figures, leave_one_out_logits, leave_one_out_loss, probabilities
 from service.linear.objective import Index, Matrix, Rows, Vector
 from service.linear.objective_binary import BinaryObjective
@@ -47,7 +47,7 @@ class FittingRows:
     class_weight: what the weights of each class, (K,), were multiplied by; None: by 1.
     """
 
-    X: Matrix
+    X: Columns
     index: Index
     weights: Vector
     fit_intercept: bool
@@ -76,28 +76,34 @@ class FittingRows:
     def n_params(self) -> int:
         """Parameters of the fit, those of all K logits for more than two classes."""
         n_classes = int(self.index.max()) + 1
-        width = int(self.X.shape[1]) + int(self.fit_intercept)
+        width = self.X.shape[1] + int(self.fit_intercept)
         return width if n_classes == 2 else n_classes * width
 
     @property
     def is_affordable(self) -> bool:
         """Whether leave-one-out costs no more than ``MOST_PARAMS`` and ``MOST_WORK`` allow."""
-        return self.n_params <= MOST_PARAMS and len(self.X) * self.n_params**2 <= MOST_WORK
+        return self.n_params <= MOST_PARAMS and self.X.shape[0] * self.n_params**2 <= MOST_WORK
 
     @property
     def spread(self) -> float:
         """The weighted sum of squares of a column, on average: the total weight for standardised columns."""
         with np.errstate(over="ignore", invalid="ignore"):
-            centre = np.average(self.X, axis=0, weights=self.weights) if self.fit_intercept else 0.0
-            mean_square = float(np.mean(np.average((self.X - centre) ** 2, axis=0, weights=self.weights)))
-            spread = mean_square * float(self.weights.sum())
+            centre = self._total(lambda X: X) / self.weights.sum() if self.fit_intercept else 0.0
+            spread = float(np.mean(self._total(lambda X: (X - centre) ** 2)))
         # Columns at the ends of the doubles, or all constant, are the fit's to judge, not the grid's.
         return float(np.clip(spread, 1e-150, 1e150)) if 0 < spread < math.inf else 1.0
+
+    def _total(self, cells: Callable[[Matrix], Matrix]) -> Vector:
+        """The weighted sum over the rows of what ``cells`` makes of them, (p,)."""
+        total = np.zeros(self.X.shape[1])
+        for part in parts_of(slice(0, self.X.shape[0]), self.X.pass_height):
+            total += (self.weights[part, None] * cells(self.X.block(part).dense())).sum(axis=0)
+        return total
 
     def objective(self, C: float) -> BinaryObjective | SoftmaxObjective:
         """What a fit with this C minimises."""
         l2 = np.full(self.X.shape[1], 0.0 if math.isinf(C) else 1.0 / C)
-        rows = Rows(DenseColumns(np.ascontiguousarray(self.X)), self.weights, l2, self.fit_intercept)
+        rows = Rows(self.X, self.weights, l2, self.fit_intercept)
         return objective_of(rows, self.index, int(self.index.max()) + 1)
 
 

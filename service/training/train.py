@@ -15,6 +15,7 @@ import numpy.typing as npt
 from service.errors import InvalidInput, LengthMismatch, NumericOverflow, SeparationError, Underdetermined, quoted
 from service.linear.certificate import Certificate
 from service.linear.checks import as_weights, check_classes, classes_and_index, with_class_weight
+from service.linear.columns import Columns
 from service.linear.estimator import LogisticRegression
 from service.linear.inference import standard_errors
 from service.linear.scaling import Scaling
@@ -24,7 +25,8 @@ from service.record import CertificateRecord, MetricsRecord, Provenance, Trainin
 from service.tabular.design import Design
 from service.tabular.schema import CategoricalFeature, Schema
 from service.tabular.schema_inference import infer_schema
-from service.tabular.table import Table
+from service.tabular.table import Tabular
+from service.training.design_rows import MEMORY_BYTES, DesignRows, design_rows
 from service.training.evaluate import evaluate
 from service.training.labels import class_tuple
 from service.training.options import TrainingOptions
@@ -43,7 +45,7 @@ MAX_STORED_PARAMS = 500
 class TrainingData:
     """Rows and their labels (n,), weights (n,) or None, and the words that stood for missing cells."""
 
-    table: Table
+    table: Tabular
     labels: npt.NDArray[Any]
     sample_weight: npt.NDArray[np.float64] | None = None
     missing_values: tuple[str, ...] = ()
@@ -76,11 +78,13 @@ def train(
     provenance: Provenance,
     *,
     on_phase: Callable[[str], None] = lambda _: None,
+    memory_bytes: int = MEMORY_BYTES,
 ) -> TrainedModel:
     """Fit ``data`` by ``options``; deterministic: the same rows, options and seed give the same model.
 
-    A row of weight 0 is a row that is not there.  on_phase: is told what begins.  Raises the InvalidInput subclasses of
-    ``infer_schema`` and of ``LogisticRegression.fit``, and Underdetermined, NumericOverflow.
+    A row of weight 0 is a row that is not there.  on_phase: is told what begins.  memory_bytes: see ``design_rows``.
+    Raises the InvalidInput subclasses of ``infer_schema`` and of ``LogisticRegression.fit``, and Underdetermined,
+    NumericOverflow, OutOfMemory.
     """
     on_phase("splitting")
     # Before the split, so that an error names the row by its number in ``data``.
@@ -92,7 +96,7 @@ def train(
     training = data.rows(training_rows)
     held_out = data.rows(held_out_rows) if len(held_out_rows) else None
     on_phase("fitting")
-    model, fitted, matrix = fit_model(training, options)
+    model, fitted, rows = fit_model(training, options, memory_bytes)
     estimator = fitted.estimator
     on_phase("evaluating")
     held_out = known_categories(held_out, model.schema)
@@ -107,21 +111,23 @@ def train(
         ),
         training=training_record(fitted, training, options),
         provenance=provenance,
-        warnings=warnings_of(estimator.certificate_, model.design, matrix, options),
+        warnings=warnings_of(estimator.certificate_, model.design, rows, options),
     )
     return TrainedModel(model, draft, held_out)
 
 
-def fit_model(training: TrainingData, options: TrainingOptions) -> tuple[Model, Fitted, npt.NDArray[np.float64]]:
-    """The model of the training rows, the fit it comes from, and the matrix of its design."""
+def fit_model(
+    training: TrainingData, options: TrainingOptions, memory_bytes: int = MEMORY_BYTES
+) -> tuple[Model, Fitted, DesignRows]:
+    """The model of the training rows, the fit it comes from, and the matrix of its design, see ``design_rows``."""
     schema = infer_schema(training.table, missing=options.missing, missing_values=training.missing_values)
     design = Design(schema, drop_first=not options.is_penalised)
-    matrix = design.matrix(training.table)
+    rows = design_rows(design, training.table, memory_bytes)
     try:
-        fitted = fit(matrix, training, options)
+        fitted = fit(rows.X, training, options)
     except SeparationError as error:
         raise with_columns(error, design) from None
-    return assemble(schema, design, fitted), fitted, matrix
+    return assemble(schema, design, fitted), fitted, rows
 
 
 def with_columns(error: SeparationError, design: Design) -> SeparationError:
@@ -152,21 +158,21 @@ class Fitted:
     strength: Strength
 
 
-def fit(matrix: npt.NDArray[np.float64], training: TrainingData, options: TrainingOptions) -> Fitted:
-    """The estimator fitted to the matrix, standardised if the options say so, with C chosen if they say so."""
-    n_rows, n_columns = matrix.shape
+def fit(columns: Columns, training: TrainingData, options: TrainingOptions) -> Fitted:
+    """The estimator fitted to the columns, standardised if the options say so, with C chosen if they say so."""
+    n_rows, n_columns = columns.shape
     if not n_columns:
         raise InvalidInput("every column has one value in all rows; there is nothing to learn from")
     if not options.is_penalised and options.solver != "gradient-descent" and n_rows < n_columns + 1:
         raise Underdetermined(
             f"{n_rows} training rows cannot determine {n_columns} columns without a penalty; use a finite C"
         )
-    scaling = scaling_of(matrix, options)
+    scaling = scaling_of(columns, options)
     # Numbers that leave the range of doubles are looked for in what comes out: see ``assemble``.
     with warnings.catch_warnings(), np.errstate(over="ignore", invalid="ignore"):
         # Not converging is told by the certificate and by the warnings of the record.
         warnings.simplefilter("ignore", UserWarning)
-        rows = fitting_rows(scaling.apply(matrix), training, options)
+        rows = fitting_rows(columns.scaled(scaling), training, options)
         strength = strength_of(options, rows)
         estimator = LogisticRegression(
             C=strength.C,
@@ -181,17 +187,17 @@ def fit(matrix: npt.NDArray[np.float64], training: TrainingData, options: Traini
     return Fitted(estimator, scaling, rows, strength)
 
 
-def fitting_rows(matrix: npt.NDArray[np.float64], training: TrainingData, options: TrainingOptions) -> FittingRows:
+def fitting_rows(columns: Columns, training: TrainingData, options: TrainingOptions) -> FittingRows:
     """The rows as the mathematics takes them; raises SingleClass, TooManyClasses, InvalidWeights."""
     classes, index = classes_and_index(training.labels)
     check_classes(classes)
-    weights = as_weights(training.sample_weight, len(matrix))
+    weights = as_weights(training.sample_weight, columns.shape[0])
     if options.class_weight is None:
-        return FittingRows(matrix, index, weights, options.fit_intercept)
+        return FittingRows(columns, index, weights, options.fit_intercept)
     by_label = class_weight_by_label(options.class_weight, training.labels)
     weighted = with_class_weight(weights, index, classes, by_label)
     first = np.unique(index, return_index=True)[1]
-    return FittingRows(matrix, index, weighted, options.fit_intercept, weighted[first] / weights[first])
+    return FittingRows(columns, index, weighted, options.fit_intercept, weighted[first] / weights[first])
 
 
 def training_record(fitted: Fitted, training: TrainingData, options: TrainingOptions) -> TrainingRecord:
@@ -208,11 +214,11 @@ def training_record(fitted: Fitted, training: TrainingData, options: TrainingOpt
     )
 
 
-def scaling_of(matrix: npt.NDArray[np.float64], options: TrainingOptions) -> Scaling:
+def scaling_of(columns: Columns, options: TrainingOptions) -> Scaling:
     """How columns are scaled; without an intercept they keep their zero, since centring would bring a constant back."""
     if not options.standardizes:
-        return Scaling.identity(matrix.shape[1])
-    scaling = Scaling.standard(matrix)
+        return Scaling.identity(columns.shape[1])
+    scaling = columns.conditioning()
     return scaling if options.fit_intercept else Scaling(np.zeros_like(scaling.centre), scaling.scale)
 
 
@@ -279,20 +285,19 @@ def expected_rank(design: Design, options: TrainingOptions) -> int:
 
 
 def warnings_of(
-    certificate: Certificate, design: Design, matrix: npt.NDArray[np.float64], options: TrainingOptions
+    certificate: Certificate, design: Design, rows: DesignRows, options: TrainingOptions
 ) -> tuple[str, ...]:
     """The names of what a user should know of the data and the fit."""
-    is_constant = np.ptp(matrix, axis=0) == 0
     # Beside an intercept a constant column adds nothing to the rank; without one, only a column of zeros does not.
-    idle = int((is_constant & (options.fit_intercept | (matrix[0] == 0))).sum())
+    idle = int((rows.is_constant & (options.fit_intercept | (rows.minimum == 0))).sum())
     left_out = any(
         isinstance(feature, CategoricalFeature) and len(feature.categories) == 1 for feature in design.schema.features
     )
     said = {
         "separation": certificate.separation in {"quasi", "complete"},
-        "constant-column": left_out or bool(is_constant.any()),
+        "constant-column": left_out or bool(rows.is_constant.any()),
         "collinear": certificate.rank is not None
-        and certificate.rank < min(expected_rank(design, options) - idle, len(matrix)),
+        and certificate.rank < min(expected_rank(design, options) - idle, rows.X.shape[0]),
         "not-converged": certificate.status != Status.OPTIMAL.value,
     }
     return tuple(name for name, holds in said.items() if holds)

@@ -21,7 +21,7 @@ from service.errors import (
     UnknownFeature,
     WrongType,
 )
-from service.tabular import csv_reader
+from service.tabular import table as table_module
 from service.tabular.csv_reader import csv_table, read_csv
 from service.tabular.csv_text import MAX_LINE_BYTES
 from service.tabular.limits import Limits
@@ -103,7 +103,7 @@ def test_doubtful_cell_among_text_must_be_declared(cell: str) -> None:
 
 def test_number_among_text_is_refused_in_a_later_block(monkeypatch: pytest.MonkeyPatch) -> None:
     """The kind of a column holds over all blocks of rows, in both directions and after missing cells."""
-    monkeypatch.setattr(csv_reader, "BLOCK_ROWS", 2)
+    monkeypatch.setattr(table_module, "BLOCK_CELLS", 2)
 
     with pytest.raises(InvalidCsv, match=r"^line 4: column 't' is a number among text"):
         read_csv(b"t\nu\nv\n1\n2\n")

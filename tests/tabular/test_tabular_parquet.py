@@ -9,7 +9,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from service.errors import DuplicateFeature, EmptyInput, InvalidParquet, NonFinite, ServiceError
-from service.tabular.parquet_reader import read_parquet
+from service.tabular.parquet_reader import parquet_chunks
+from service.tabular.table import Table, concatenated
+
+
+def read_parquet(path: Path) -> Table:
+    return concatenated(parquet_chunks(path))
 
 
 def written(folder: Path, columns: dict[str, pa.Array]) -> Path:

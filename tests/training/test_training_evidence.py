@@ -13,6 +13,7 @@ from training_runs import N_ROWS, A, B, Y, trained, trained_on
 
 from service.errors import SeparationError
 from service.record import Metrics
+from service.tabular.table import Table
 
 
 def sklearn_metrics(labels: npt.NDArray[Any], probabilities: npt.NDArray[np.float64], classes: list[Any]) -> Metrics:
@@ -38,6 +39,7 @@ def test_metrics_are_those_of_scikit_learn(name: str, options: dict[str, Any]) -
     run = trained_on(name, **options)
     assert run.held_out is not None
     assert run.draft.metrics.held_out is not None
+    assert isinstance(run.held_out.table, Table)
     probabilities = run.model.probabilities(run.held_out.table)
 
     expected = sklearn_metrics(run.held_out.labels, probabilities, list(run.model.classes))

@@ -11,6 +11,7 @@ from sklearn.datasets import load_breast_cancer, load_iris
 from training_runs import A, B, Y, table_of, trained, trained_on
 
 from service.errors import InvalidParameter, NumericOverflow
+from service.linear.columns import DenseColumns
 from service.linear.estimator import LogisticRegression
 from service.linear.objective import Index, Matrix
 from service.training import selection
@@ -31,17 +32,18 @@ def some_rows(name: str) -> FittingRows:
     else:
         data = {"iris": load_iris, "breast-cancer": load_breast_cancer}[name]()
         X, y = data.data[:: len(data.data) // 150], data.target[:: len(data.data) // 150].astype(np.intp)
-    return FittingRows((X - X.mean(axis=0)) / X.std(axis=0), y, np.ones(len(y)), fit_intercept=True)
+    return FittingRows(DenseColumns((X - X.mean(axis=0)) / X.std(axis=0)), y, np.ones(len(y)), fit_intercept=True)
 
 
 def refitted_loss(rows: FittingRows, C: float) -> float:
     """The mean log-loss of each row by a fit without it."""
     model, total = LogisticRegression(C=C, tol=1e-6, warm_start=True), 0.0
-    for row in range(len(rows.X)):
-        kept = np.arange(len(rows.X)) != row
-        log_p = model.fit(rows.X[kept], rows.index[kept]).predict_log_proba(rows.X[row : row + 1])
+    X = rows.X.block(slice(0, len(rows.index))).dense()
+    for row in range(len(X)):
+        kept = np.arange(len(X)) != row
+        log_p = model.fit(X[kept], rows.index[kept]).predict_log_proba(X[row : row + 1])
         total -= log_p[0, rows.index[row]]
-    return total / len(rows.X)
+    return total / len(X)
 
 
 @pytest.mark.parametrize("name", ["iris", "breast-cancer", "random"])
@@ -86,7 +88,7 @@ def test_separated_classes_take_the_weakest_penalty() -> None:
     """Where the loss only falls, the end of the grid is taken, and said."""
     x = np.linspace(-1.0, 1.0, 40)[:, None] + np.repeat([-3.0, 3.0], 20)[:, None]
 
-    choice = choose_strength(FittingRows(x, np.repeat([0, 1], 20), np.ones(40), fit_intercept=True))
+    choice = choose_strength(FittingRows(DenseColumns(x), np.repeat([0, 1], 20), np.ones(40), fit_intercept=True))
 
     assert choice.end == "weak"
     assert choice.reason.endswith("the weakest tried")
@@ -96,7 +98,7 @@ def test_noise_takes_the_strongest_penalty() -> None:
     """Columns that tell nothing, each row being there with both labels, are all but left out, and the path is not followed to its end."""
     X = np.repeat(np.random.default_rng(1).normal(size=(50, 5)), 2, axis=0)
 
-    choice = choose_strength(FittingRows(X, np.arange(100) % 2, np.ones(100), fit_intercept=True))
+    choice = choose_strength(FittingRows(DenseColumns(X), np.arange(100) % 2, np.ones(100), fit_intercept=True))
 
     assert choice.end == "strong"
     assert choice.reason.endswith("the strongest tried")
@@ -130,7 +132,7 @@ def test_strength_that_is_not_chosen(options: dict[str, object], C: float, reaso
 def test_too_many_parameters_fall_back_to_one() -> None:
     """Beyond a thousand parameters C is 1, the penalty says why, and there is no leave-one-out."""
     X = np.random.default_rng(0).normal(size=(6, selection.MOST_PARAMS))
-    rows = FittingRows(X, np.array([0, 1] * 3), np.ones(6), fit_intercept=True)
+    rows = FittingRows(DenseColumns(X), np.array([0, 1] * 3), np.ones(6), fit_intercept=True)
 
     strength = strength_of(parse_options({}), rows)
 
@@ -145,8 +147,8 @@ def test_many_rows_are_weighed_with_the_parameters() -> None:
     """Rows times parameters squared decide, the parameters of all classes counted."""
     X = np.zeros((2500, 299))
 
-    binary = FittingRows(X, np.arange(2500) % 2, np.ones(2500), fit_intercept=True)
-    softmax = FittingRows(X, np.arange(2500) % 3, np.ones(2500), fit_intercept=True)
+    binary = FittingRows(DenseColumns(X), np.arange(2500) % 2, np.ones(2500), fit_intercept=True)
+    softmax = FittingRows(DenseColumns(X), np.arange(2500) % 3, np.ones(2500), fit_intercept=True)
 
     assert (binary.n_params, binary.is_affordable) == (300, True)
     assert (softmax.n_params, softmax.is_affordable) == (900, False)
