@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from benchmarks.training.objective import Coefficients
 from benchmarks.training.peer import Fit, Peer, Prepare, ready
-from benchmarks.training.problem import Index, Problem
+from benchmarks.training.problem import Index, Problem, RowsFile
+from benchmarks.training.shapes import LEVELS, N_NUMERIC
 from service import LogisticRegression
+from service.linear.columns import CodedColumns, ColumnsOnDemand
 from service.linear.solvers import SOLVER_NAMES
+from service.tabular.parquet_reader import parquet_chunks
+from service.tabular.spool import SpooledMatrix
 
 OURS = "logitd"
 AUTO = "auto"
@@ -19,9 +25,23 @@ OWN_TOLERANCE = 1e-10
 def rows_for_service(problem: Problem) -> tuple[Any, Index]:
     """Rows and labels in the form that this service likes best: the one place that decides it.
 
-    Dense and sparse rows are taken as they are; rows in a file are read into memory.
+    Dense and sparse rows are taken as they are, categories as codes; rows in a file are written row by row beside
+    it, where a pass finds them.
     """
-    return problem.rows()
+    if isinstance(problem.X, RowsFile):
+        return _spooled(problem.X)
+    if problem.codes is None:
+        return problem.rows()
+    X, y = problem.rows()
+    return CodedColumns.of(np.ascontiguousarray(X[:, :N_NUMERIC].toarray()), problem.codes, LEVELS), y
+
+
+def _spooled(file: RowsFile) -> tuple[ColumnsOnDemand, Index]:
+    matrix, labels = SpooledMatrix(file.shape[1]), []
+    for chunk in parquet_chunks(file.path):
+        matrix.append(np.column_stack(chunk.columns[:-1]))
+        labels.append(chunk.columns[-1].astype(np.int64))
+    return ColumnsOnDemand(matrix.block, matrix.shape), np.concatenate(labels)
 
 
 def trained_by(solver: str) -> Prepare:

@@ -14,6 +14,8 @@ from service.tabular.table import Column, Table, missing_cells
 
 Matrix: TypeAlias = npt.NDArray[np.float64]
 Vector: TypeAlias = npt.NDArray[np.float64]
+Codes: TypeAlias = npt.NDArray[np.int32]
+Index: TypeAlias = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -48,22 +50,55 @@ class Design:
 
         The table is checked and imputed by the schema first: see ``Schema.conform`` for the errors.
         """
-        conformed = self.schema.conform(table)
-        given = dict(table)
-        matrix = np.empty((conformed.n_rows, len(self.column_names)))
-        position = 0
+        numbers, codes = self.coded(table)
+        if not self.category_places:
+            return numbers
+        matrix = np.zeros((len(numbers), len(self.column_names)))
+        matrix[:, self.number_places] = numbers
+        for place, code in zip(self.category_places, codes.T, strict=True):
+            rows = np.flatnonzero(code >= 0)
+            matrix[rows, place.start + code[rows]] = 1.0
+        return matrix
+
+    def coded(self, table: Table) -> tuple[Matrix, Codes]:
+        """``matrix`` with a code in place of the one-hot columns of a text feature.
+
+        The other columns, (n_rows, q), at ``number_places``; and the codes of the text features, (n_rows, c), the first of
+        ``category_places`` being 0, and -1 a row that is in none of them.
+        """
+        conformed, given = self.schema.conform(table), dict(table)
+        numbers = np.empty((conformed.n_rows, len(self.number_places)))
+        codes = np.empty((conformed.n_rows, len(self.category_places)), dtype=np.int32)
+        n_numbers = n_codes = 0
         for feature, column in zip(self.schema.features, conformed.columns, strict=True):
             if isinstance(feature, NumericFeature):
-                matrix[:, position] = column
-                position += 1
+                numbers[:, n_numbers] = column
+                n_numbers += 1
             else:
-                width = len(feature.categories) - int(self.drop_first)
-                matrix[:, position : position + width] = one_hot(column, feature.categories)[:, self.drop_first :]
-                position += width
+                codes[:, n_codes] = codes_of(column, feature.categories) - int(self.drop_first)
+                n_codes += 1
             if feature.has_indicator:
-                matrix[:, position] = missing_cells(given[feature.name])
-                position += 1
-        return matrix
+                numbers[:, n_numbers] = missing_cells(given[feature.name])
+                n_numbers += 1
+        return numbers, codes
+
+    @cached_property
+    def category_places(self) -> tuple[slice, ...]:
+        """The matrix columns of each text feature, its indicator aside."""
+        starts = np.cumsum([0, *(len(self._names(feature)) for feature in self.schema.features)]).tolist()
+        return tuple(
+            slice(start, start + len(self._names(feature)) - int(feature.has_indicator))
+            for start, feature in zip(starts, self.schema.features, strict=False)
+            if not isinstance(feature, NumericFeature)
+        )
+
+    @cached_property
+    def number_places(self) -> Index:
+        """The matrix columns that are not one-hot, (q,)."""
+        is_number = np.ones(len(self.column_names), dtype=np.bool_)
+        for place in self.category_places:
+            is_number[place] = False
+        return np.flatnonzero(is_number)
 
     def _names(self, feature: Feature) -> list[str]:
         """The matrix columns of one feature: its own, then its indicator."""
@@ -86,10 +121,7 @@ class Design:
         return [*own, share] if feature.has_indicator else own
 
 
-def one_hot(column: Column, categories: tuple[str, ...]) -> Matrix:
-    """1.0 where a row has the category, else 0.0, shape (n_rows, len(categories))."""
+def codes_of(column: Column, categories: tuple[str, ...]) -> Codes:
+    """The position of each cell among ``categories``, (n_rows,)."""
     code = {category: index for index, category in enumerate(categories)}
-    matrix = np.zeros((len(column), len(categories)))
-    codes = np.fromiter((code[cell] for cell in column.tolist()), dtype=np.intp, count=len(column))
-    matrix[np.arange(len(column)), codes] = 1.0
-    return matrix
+    return np.fromiter((code[cell] for cell in column.tolist()), dtype=np.int32, count=len(column))

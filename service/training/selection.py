@@ -15,7 +15,7 @@ from service.errors import SeparationError
 from service.linear.columns import Columns
 from service.linear.estimator import LogisticRegression
 from service.linear.fit import objective_of
-from service.linear.lanes import one_blas_thread, parts_of
+from service.linear.lanes import one_blas_thread
 from service.linear.leave_one_out import figures, leave_one_out_logits, leave_one_out_loss, probabilities
 from service.linear.objective import Index, Matrix, Rows, Vector
 from service.linear.objective_binary import BinaryObjective
@@ -87,18 +87,14 @@ class FittingRows:
     @property
     def spread(self) -> float:
         """The weighted sum of squares of a column, on average: the total weight for standardised columns."""
+        rows = Rows(self.X, self.weights, np.zeros(self.X.shape[1]), fit_intercept=False)
         with np.errstate(over="ignore", invalid="ignore"):
-            centre = self._total(lambda X: X) / self.weights.sum() if self.fit_intercept else 0.0
-            spread = float(np.mean(self._total(lambda X: (X - centre) ** 2)))
+            squares, total = rows.transposed_product(self.weights, squared=True), rows.total_weight
+            if self.fit_intercept:
+                squares -= rows.transposed_product(self.weights) ** 2 / total
+            spread = float(np.mean(np.maximum(squares, 0.0)))
         # Columns at the ends of the doubles, or all constant, are the fit's to judge, not the grid's.
         return float(np.clip(spread, 1e-150, 1e150)) if 0 < spread < math.inf else 1.0
-
-    def _total(self, cells: Callable[[Matrix], Matrix]) -> Vector:
-        """The weighted sum over the rows of what ``cells`` makes of them, (p,)."""
-        total = np.zeros(self.X.shape[1])
-        for part in parts_of(slice(0, self.X.shape[0]), self.X.pass_height):
-            total += (self.weights[part, None] * cells(self.X.block(part).dense())).sum(axis=0)
-        return total
 
     def objective(self, C: float) -> BinaryObjective | SoftmaxObjective:
         """What a fit with this C minimises."""

@@ -42,6 +42,9 @@ FORMS: dict[str, Columns] = {
     "on demand": ColumnsOnDemand.of_array(np.asfortranarray(DENSE)),
     "sparse": SparseColumns(sparse.csr_array(DENSE)),
     "coded": CodedColumns.of(NUMBERS, CODES, LEVELS),
+    "coded in another order": CodedColumns.of(
+        NUMBERS[:, ::-1], CODES[:, ::-1], LEVELS[::-1], places=np.array([1, 0, *range(5, 12), *range(2, 5)])
+    ),
 }
 
 

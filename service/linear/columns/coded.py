@@ -33,16 +33,28 @@ class CodedColumns:
 
     codes: (c, n), in 0…levels[i] - 1, or levels[i] for a row that has none of them; levels: of each categorical;
     cell: (Σ levels,), what a one-hot column holds where a row has its level (1 / its scale).
+    places: (p,), where in the matrix each column is, those of ``numeric`` first.
     """
 
     numeric: Columns
     codes: Codes
     levels: tuple[int, ...]
     cell: Vector
+    places: Index
 
     @classmethod
-    def of(cls, numeric: Columns | Matrix, codes: npt.ArrayLike, levels: tuple[int, ...] | None = None) -> CodedColumns:
-        """Numbers (n, q) and codes (n, c) in 0…levels - 1 (levels: as they occur), -1 for none; raises ValueError."""
+    def of(
+        cls,
+        numeric: Columns | Matrix,
+        codes: npt.ArrayLike,
+        levels: tuple[int, ...] | None = None,
+        *,
+        places: Index | None = None,
+    ) -> CodedColumns:
+        """Numbers (n, q) and codes (n, c) in 0…levels - 1, -1 for none; raises ValueError.
+
+        levels: as they occur.  places: the numbers first, then the levels of each categorical.
+        """
         kept = (
             DenseColumns(np.ascontiguousarray(numeric, dtype=np.float64))
             if isinstance(numeric, np.ndarray)
@@ -57,7 +69,8 @@ class CodedColumns:
             raise ValueError("every code must be -1 or from 0 to the number of levels less one")
         by_categorical = np.ascontiguousarray(given.T, dtype=np.int32)
         none = np.array(counts, dtype=np.int32)[:, None]
-        return cls(kept, np.where(by_categorical < 0, none, by_categorical), counts, np.ones(sum(counts)))
+        order = np.arange(kept.shape[1] + sum(counts)) if places is None else places
+        return cls(kept, np.where(by_categorical < 0, none, by_categorical), counts, np.ones(sum(counts)), order)
 
     @property
     def n_numeric(self) -> int:
@@ -93,19 +106,34 @@ class CodedColumns:
         return not self.n_numeric or self.numeric.is_idle()
 
     def conditioning(self) -> Scaling:
-        numeric, ones = self.numeric.conditioning(), np.ones(len(self.cell))
-        return Scaling(np.append(numeric.centre, 0.0 * ones), np.append(numeric.scale, ones))
+        numeric, n_rows = self.numeric.conditioning(), self.shape[0]
+        share = self._counts(np.ones(n_rows)) / n_rows
+        spread = np.abs(self.cell) * np.sqrt(share * (1.0 - share))
+        spread[spread == 0] = 1.0
+        centre = np.append(numeric.centre, np.zeros(len(spread)))
+        return Scaling(self._placed(centre), self._placed(np.append(numeric.scale, spread)))
 
     def scaled(self, scaling: Scaling) -> CodedColumns:
-        q = self.n_numeric
-        if scaling.centre[q:].any():
+        q, centre, scale = self.n_numeric, scaling.centre[self.places], scaling.scale[self.places]
+        if centre[q:].any():
             raise ValueError("one-hot columns as codes cannot be centred")
-        numeric = self.numeric.scaled(Scaling(scaling.centre[:q], scaling.scale[:q]))
-        return replace(self, numeric=numeric, cell=self.cell / scaling.scale[q:])
+        numeric = self.numeric.scaled(Scaling(centre[:q], scale[:q]))
+        return replace(self, numeric=numeric, cell=self.cell / scale[q:])
 
     def largest_magnitudes(self) -> Vector:
-        present = [np.bincount(code, minlength=n + 1)[:n] > 0 for _, code, n in self._categoricals()]
-        return np.append(self.numeric.largest_magnitudes(), np.concatenate([*present, np.zeros(0)]) * np.abs(self.cell))
+        present = self._counts(np.ones(self.shape[0])) > 0
+        return self._placed(np.append(self.numeric.largest_magnitudes(), present * np.abs(self.cell)))
+
+    def _placed(self, values: Vector) -> Vector:
+        """Values of the columns, (p,), in the order of the matrix."""
+        placed = np.empty_like(values)
+        placed[self.places] = values
+        return placed
+
+    def _counts(self, weights: Vector) -> Vector:
+        """The weight of the rows that have each level, (Σ levels,)."""
+        counts = [np.bincount(code, weights=weights, minlength=n + 1)[:n] for _, code, n in self._categoricals()]
+        return np.concatenate([*counts, np.zeros(0)])
 
     def _categoricals(self) -> Iterator[tuple[slice, Codes, int]]:
         """Of each: its place in ``cell``, its codes and the number of its levels."""
@@ -123,9 +151,12 @@ class CodedColumns:
         for place, code, n in self._categoricals():
             rows = np.flatnonzero(code < n)
             dense[rows, self.n_numeric + place.start + code[rows]] = self.cell[place][code[rows]]
-        return dense
+        in_order = np.empty_like(dense)
+        in_order[:, self.places] = dense
+        return in_order
 
     def product(self, w: Matrix) -> Matrix:
+        w = w[self.places]
         by_level = w[self.n_numeric :] * (self.cell if w.ndim == 1 else self.cell[:, None])
         total = self._numbers.product(w[: self.n_numeric])
         for place, code, _ in self._categoricals():
@@ -137,9 +168,7 @@ class CodedColumns:
     def transposed_product(self, values: Matrix) -> Matrix:
         if values.ndim == 2:
             return np.array([self.transposed_product(np.ascontiguousarray(column)) for column in values.T])
-        counts = [np.bincount(code, weights=values, minlength=n + 1)[:n] for _, code, n in self._categoricals()]
-        by_level = np.concatenate([*counts, np.zeros(0)]) * self.cell
-        return np.append(self._numbers.transposed_product(values), by_level)
+        return self._placed(np.append(self._numbers.transposed_product(values), self._counts(values) * self.cell))
 
     def gram(self, weights: Vector, *, with_ones: bool, single: bool = False) -> Matrix:  # noqa: ARG002 — counts gain nothing by it
         q, n_columns = self.n_numeric, self.shape[1]
@@ -159,7 +188,9 @@ class CodedColumns:
                 gram[other, own] = gram[own, other].T
         cells = np.concatenate([np.ones(q), self.cell, np.ones(int(with_ones))])
         gram *= cells[:, None] * cells
-        return gram
+        in_order, places = np.empty_like(gram), np.append(self.places, [n_columns] * with_ones).astype(np.intp)
+        in_order[np.ix_(places, places)] = gram
+        return in_order
 
     def row_gram(self, column_weights: Vector) -> Matrix:
         return DenseColumns(self.dense()).row_gram(column_weights)
