@@ -29,6 +29,8 @@ MOST_RANKED_COLUMNS = 1_000
 # Beyond, conjugate gradients are faster.
 MOST_ROWS_WITH_GRAM = 3_000
 MOST_PARAMS_WITH_HESSIAN = 3_000
+# Rows with one cell in so many columns are passed as fast as a Hessian of so many parameters is factored.
+SCATTERED, MOST_SCATTERED_PARAMS = 8, 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,8 @@ def fit_rows(
     found no finite one, NumericOverflow, InvalidParameter, Diverged.
     """
     n_classes, (n_rows, n_columns) = int(index.max()) + 1, columns.shape
-    solver, reason = choose_solver(specification, n_rows, n_columns, n_classes)
+    is_scattered = SCATTERED * columns.row_numbers < n_columns
+    solver, reason = choose_solver(specification, n_rows, n_columns, n_classes, is_scattered=is_scattered)
     scaling, given = Scaling.identity(n_columns), columns
     if not columns.is_idle():
         if solver.promises_optimum:
@@ -108,15 +111,17 @@ def objective_of(rows: Rows, index: Index, n_classes: int) -> BinaryObjective | 
     return SoftmaxObjective(rows, index, n_classes)
 
 
-def choose_solver(specification: Specification, n_rows: int, n_columns: int, n_classes: int) -> tuple[Solver, str]:
-    """The solver and why it is this one; raises InvalidParameter when Newton's Hessian would be too large."""
+def choose_solver(
+    specification: Specification, n_rows: int, n_columns: int, n_classes: int, *, is_scattered: bool = False
+) -> tuple[Solver, str]:
+    """The solver and why it is this one; is_scattered: whether most cells are zeros that nobody reads.  Raises InvalidParameter when Newton's Hessian would be too large."""
     n_params = (n_columns + int(specification.fit_intercept)) * (1 if n_classes == 2 else n_classes)
     budget = {} if specification.max_iter is None else {"max_iter": specification.max_iter}
     if specification.solver == "gradient-descent":
         return GradientDescent(specification.learning_rate, tol=specification.tol, **budget), "asked for"
     name, reason = specification.solver, "asked for"
     if name == "auto":
-        name, reason = _by_shape(n_rows, n_columns, n_params, penalised=specification.l2 > 0)
+        name, reason = _by_shape(n_rows, n_columns, n_params, penalised=specification.l2 > 0, is_scattered=is_scattered)
     if name == "newton" and n_params > MAX_NEWTON_PARAMS:
         raise InvalidParameter(
             f"{n_params} parameters need a Hessian of more than {MAX_NEWTON_PARAMS} squared numbers; "
@@ -126,11 +131,11 @@ def choose_solver(specification: Specification, n_rows: int, n_columns: int, n_c
     return kinds[name](tol=specification.tol, **budget), reason
 
 
-def _by_shape(n_rows: int, n_columns: int, n_params: int, *, penalised: bool) -> tuple[str, str]:
+def _by_shape(n_rows: int, n_columns: int, n_params: int, *, penalised: bool, is_scattered: bool) -> tuple[str, str]:
     """The solver for a shape, and why."""
     if penalised and n_columns > n_rows and n_rows <= MOST_ROWS_WITH_GRAM:
         return RowSpace.name, f"{n_columns} columns, {n_rows} rows: their span is smaller"
-    if penalised and n_params > MOST_PARAMS_WITH_HESSIAN:
+    if penalised and n_params > (MOST_SCATTERED_PARAMS if is_scattered else MOST_PARAMS_WITH_HESSIAN):
         return NewtonCG.name, f"{n_params} parameters: products with the Hessian are cheaper than the Hessian"
     return Newton.name, f"{n_params} parameters: the Hessian is small"
 
@@ -154,7 +159,10 @@ def _start(objective: Objective, scaling: Scaling, warm: Matrix | None) -> Vecto
     by_logit[:, : warm.shape[1] - 1] = warm[:, :-1] * scaling.scale
     if objective.rows.fit_intercept:
         by_logit[:, -1] = warm[:, -1] + warm[:, :-1] @ scaling.centre
-    return objective.centred(by_logit.ravel())
+    with np.errstate(over="ignore", invalid="ignore"):
+        at_warm, at_zero = (objective.value_and_gradient(w)[0] for w in (start, np.zeros_like(start)))
+    # A start that is worse than none may saturate every row, and hide that there is an optimum.
+    return objective.centred(start) if at_warm <= at_zero else np.zeros_like(start)
 
 
 def raw_parameters(rows: Rows, w: Vector, scaling: Scaling) -> tuple[Matrix, Vector]:

@@ -85,12 +85,7 @@ class Rows:
     def product(self, w: Vector, n_logits: int | None = None) -> Matrix:
         """(X, 1) w of one logit, (n,); of n_logits of them, w (n_logits · width,): (n, n_logits)."""
         by_logit = w.reshape(n_logits or 1, self.width)
-        coef, intercept = (
-            np.ascontiguousarray(by_logit[:, : self.n_columns].T),
-            by_logit[:, self.n_columns :].sum(axis=1),
-        )
-        if n_logits is None:
-            coef, intercept = coef[:, 0], intercept[0]
+        coef, intercept = _split(by_logit, self.n_columns, is_flat=n_logits is None)
 
         def part(lane: slice) -> Matrix:
             return joined([block.product(coef) for _, block in self.parts(lane)])
@@ -111,6 +106,23 @@ class Rows:
             return total
 
         return added(in_lanes(self.n_rows, self.row_numbers * columns[0].size, part)).ravel()
+
+    def there_and_back(
+        self, w: Vector, weigh: Callable[[Matrix, slice], Matrix], n_logits: int | None = None
+    ) -> Vector:
+        """(X, 1)ᵀ f((X, 1) w), (n_params,), each block read once: f is ``weigh`` of a block's logits, and where they are."""
+        by_logit = w.reshape(n_logits or 1, self.width)
+        coef, intercept = _split(by_logit, self.n_columns, is_flat=n_logits is None)
+
+        def part(lane: slice) -> Matrix:
+            total = np.zeros_like(by_logit)
+            for rows, block in self.parts(lane):
+                values = weigh(block.product(coef) + intercept, rows)
+                total[:, : self.n_columns] += block.transposed_product(values)
+                total[:, self.n_columns :] += values.sum(axis=0).reshape(-1, 1)
+            return total
+
+        return added(in_lanes(self.n_rows, self.row_numbers * len(by_logit), part)).ravel()
 
     def gram(self, weights: Vector, *, single: bool = False) -> Matrix:
         """(X, 1)ᵀ diag(weights) (X, 1), (width, width), for weights (n,) ≥ 0; single: see ``Block.gram``."""
@@ -166,6 +178,12 @@ class Rows:
         heights = self.X.pass_height, self.X.gram_height
         longest = max(heights) + self.n_rows / min(heights)
         return float(min(longest, self.n_rows) + self.width + 16) * float(np.finfo(np.float64).eps)
+
+
+def _split(by_logit: Matrix, n_columns: int, *, is_flat: bool) -> tuple[Matrix, Vector]:
+    """The coefficients (p, k) and the constants (k,); flat, for one logit: (p,) and (1,)."""
+    coef, intercept = by_logit[:, :n_columns], by_logit[:, n_columns:].sum(axis=1)
+    return (coef[0], intercept) if is_flat else (np.ascontiguousarray(coef.T), intercept)
 
 
 def joined(parts: list[Matrix]) -> Matrix:

@@ -102,7 +102,7 @@ class BinaryObjective:
         curvature = self.rows.sample_weight * t / (1.0 + t) ** 2
 
         def product(v: Vector) -> Vector:
-            return self.rows.transposed_product(curvature * self.raw_prediction(v)) + self.l2_params * v
+            return self.rows.there_and_back(v, lambda z, rows: z * curvature[rows]) + self.l2_params * v
 
         return product, self.rows.transposed_product(curvature, squared=True) + self.l2_params
 

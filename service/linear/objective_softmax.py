@@ -128,10 +128,14 @@ class SoftmaxObjective:
     def hessian_product(self, w: Vector) -> tuple[Callable[[Vector], Vector], Vector]:
         p, s = softmax(self.raw_prediction(w) + self.offset), self.rows.sample_weight[:, None]
 
+        def change(z: Matrix, rows: slice) -> Matrix:
+            z -= (p[rows] * z).sum(axis=1, keepdims=True)
+            z *= p[rows]
+            z *= s[rows]
+            return z
+
         def product(v: Vector) -> Vector:
-            z = self.raw_prediction(v)
-            change = p * (z - (p * z).sum(axis=1, keepdims=True))
-            return self.rows.transposed_product(s * change) + self.l2_params * v
+            return self.rows.there_and_back(v, change, self.n_classes) + self.l2_params * v
 
         curvature = np.column_stack([p[:, k] * others(p, k) for k in range(self.n_classes)])
         return product, self.rows.transposed_product(s * curvature, squared=True) + self.l2_params

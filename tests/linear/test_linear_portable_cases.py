@@ -234,3 +234,16 @@ def test_a_warm_start_spares_passes(solver: str, K: int) -> None:
     warm.set_params(C=1.05).fit(X, y)
 
     assert warm.certificate_.passes < fit(X, y, C=1.05, solver=solver).certificate_.passes
+
+
+@pytest.mark.parametrize("size", [1e2, 1e3, 1e5])
+def test_a_start_that_saturates_all_rows_hides_no_optimum(size: float) -> None:
+    """Without a penalty, a fit that starts from huge coefficients finds the optimum of overlapping classes."""
+    X, y = drawn(200, 3, seed=4)
+    cold = fit(X, y, C=math.inf)
+    warm = LogisticRegression(C=math.inf, warm_start=True).fit(X, y)
+    warm.coef_ = size * np.array([[1.0, -1.0, 1.0]])
+
+    warm.fit(X, y)
+
+    np.testing.assert_allclose(parameters(warm), parameters(cold), atol=CLOSE)
