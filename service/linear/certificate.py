@@ -115,7 +115,7 @@ def ridge_gap_bound(objective: Objective, w: Vector) -> float:
     Costs some passes, most of them without products with X; no Hessian.
     """
     penalty = objective.l2_params
-    inner, intercept = objective.intercept_only(w)
+    inner, intercept = objective.restricted(np.zeros(0, dtype=np.intp), w)
     if np.count_nonzero(penalty) + len(intercept) < len(w):
         return math.inf
     if not len(intercept):

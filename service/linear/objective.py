@@ -266,5 +266,8 @@ class Objective(Protocol):
     def without_penalty(self) -> Objective:
         """The same loss with λ = 0."""
 
-    def intercept_only(self, w: Vector) -> tuple[Objective, Vector]:
-        """The same loss as a function of the intercepts alone, the coefficients of w held fixed; and their start."""
+    def restricted(self, columns: Index, w: Vector) -> tuple[Objective, Vector]:
+        """The same loss as a function of the coefficients of some columns, (m,), and of the intercepts; and their start.
+
+        The other coefficients of w are held fixed, and what their penalty adds is left out.
+        """

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from service.linear.columns import Columns, DenseColumns
+from service.linear.columns import Columns
 from service.linear.columns.arrays import Index, Matrix, Vector
 from service.linear.lanes import in_lanes
 from service.linear.link import log1pexp, sigmoid
@@ -186,8 +186,9 @@ class BinaryObjective:
     def without_penalty(self) -> BinaryObjective:
         return replace(self, rows=replace(self.rows, l2=np.zeros_like(self.rows.l2)))
 
-    def intercept_only(self, w: Vector) -> tuple[BinaryObjective, Vector]:
-        n_columns = self.rows.n_columns
-        no_columns = replace(self.rows, X=DenseColumns(np.empty((self.rows.n_rows, 0))), l2=self.rows.l2[:0])
-        offset = self.offset + self.rows.product(np.append(w[:n_columns], np.zeros(len(w) - n_columns)))
-        return replace(self, rows=no_columns, offset=offset), w[n_columns:].copy()
+    def restricted(self, columns: Index, w: Vector) -> tuple[BinaryObjective, Vector]:
+        kept = np.append(columns, np.arange(self.rows.n_columns, self.rows.width))
+        held = w.copy()
+        held[kept] = 0.0
+        rows = replace(self.rows, X=self.rows.X.select(columns), l2=self.rows.l2[columns])
+        return replace(self, rows=rows, offset=self.offset + self.rows.product(held)), w[kept]

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from service.linear.columns import Block, Columns, DenseColumns
+from service.linear.columns import Block, Columns
 from service.linear.columns.arrays import Index, Matrix, Vector
 from service.linear.lanes import in_lanes
 from service.linear.link import log_sum_of_shifted, softmax
@@ -238,13 +238,14 @@ class SoftmaxObjective:
     def without_penalty(self) -> SoftmaxObjective:
         return replace(self, rows=replace(self.rows, l2=np.zeros_like(self.rows.l2)))
 
-    def intercept_only(self, w: Vector) -> tuple[SoftmaxObjective, Vector]:
-        by_class = w.reshape(self.n_classes, -1).copy()
-        intercept = by_class[:, self.rows.n_columns :].ravel()
-        by_class[:, self.rows.n_columns :] = 0.0
-        no_columns = replace(self.rows, X=DenseColumns(np.empty((self.rows.n_rows, 0))), l2=self.rows.l2[:0])
-        offset = self.offset + self.rows.product(by_class.ravel(), self.n_classes)
-        return replace(self, rows=no_columns, offset=offset), intercept.copy()
+    def restricted(self, columns: Index, w: Vector) -> tuple[SoftmaxObjective, Vector]:
+        kept = np.append(columns, np.arange(self.rows.n_columns, self.rows.width))
+        held = w.reshape(self.n_classes, -1).copy()
+        start = held[:, kept].ravel()
+        held[:, kept] = 0.0
+        rows = replace(self.rows, X=self.rows.X.select(columns), l2=self.rows.l2[columns])
+        offset = self.offset + self.rows.product(held.ravel(), self.n_classes)
+        return replace(self, rows=rows, offset=offset), start
 
 
 def others(p: Matrix, k: int) -> Vector:

@@ -16,6 +16,7 @@ from service.linear import checks
 from service.linear.columns import Block, CodedColumns, Columns, ColumnsOnDemand, DenseColumns, SparseColumns
 from service.linear.columns.arrays import Matrix
 from service.linear.scaling import Scaling
+from service.linear.solvers import newton_cg, preconditioner
 
 N_ROWS, LEVELS = 400, (3, 7)
 
@@ -181,3 +182,26 @@ def test_codes_out_of_range_are_refused() -> None:
     for codes in ([[3]] * N_ROWS, [[-2]] * N_ROWS, [[0.5]] * N_ROWS, [[0]]):
         with pytest.raises(ValueError, match=r"codes|code must"):
             CodedColumns.of(NUMBERS, codes, (3,))
+
+
+@pytest.mark.parametrize("columns", FORMS.values(), ids=FORMS.keys())
+def test_selected_columns_are_those_of_the_matrix(columns: Columns) -> None:
+    """Columns taken by number are the same numbers in every form."""
+    index = np.array([0, 3, 4, 8, 11])
+
+    assert np.array_equal(whole(columns.select(index)).dense(), DENSE[:, index])
+
+
+@pytest.mark.parametrize("y", [LABELS, THREE_LABELS], ids=["two classes", "three"])
+def test_a_dense_block_of_heavy_columns_changes_no_optimum(monkeypatch: pytest.MonkeyPatch, y: Any) -> None:
+    """Conjugate gradients with the block of a few columns, from a sample, end at the same optimum."""
+    expected = LogisticRegression(C=2.0, tol=1e-13).fit(DENSE, y)
+    monkeypatch.setattr(newton_cg, "WORTH_A_BLOCK", 1)
+    monkeypatch.setattr(newton_cg, "WORTH_A_START", 0)
+    monkeypatch.setattr(newton_cg, "ROWS_FOR_A_START", 1)
+    monkeypatch.setattr(preconditioner, "HEAVY_COLUMNS", 9)
+
+    fitted = LogisticRegression(C=2.0, solver="newton-cg", tol=1e-13).fit(FORMS["coded"], y)
+
+    assert fitted.certificate_.status == "optimal"
+    np.testing.assert_allclose(fitted.coef_, expected.coef_, atol=1e-6)

@@ -132,7 +132,7 @@ def test_intercept_only_is_the_same_loss(problem: Problem) -> None:
     """With the coefficients held, the loss as a function of the intercepts is the loss less the penalty."""
     w = point(problem)
 
-    inner, intercept = problem.objective.intercept_only(w)
+    inner, intercept = problem.objective.restricted(np.zeros(0, dtype=np.intp), w)
 
     penalty = 0.5 * (problem.objective.l2_params * w) @ w
     at_intercept = inner.value_at(inner.raw_prediction(intercept), intercept)

@@ -102,6 +102,22 @@ class CodedColumns:
     def moments(self) -> Moments:
         return moments_of(self)
 
+    def select(self, columns: Index) -> CodedColumns:
+        wanted = np.full(self.shape[1], -1)
+        wanted[columns] = np.arange(len(columns))
+        wanted = wanted[self.places]
+        kept, q = np.flatnonzero(wanted >= 0), self.n_numeric
+        codes, levels = [], []
+        for place, code, _ in self._categoricals():
+            is_kept = wanted[q + place.start : q + place.stop] >= 0
+            # A level that is not kept is none.
+            number = np.where(is_kept, np.cumsum(is_kept) - 1, is_kept.sum())
+            codes.append(np.append(number, is_kept.sum()).astype(np.int32)[code])
+            levels.append(int(is_kept.sum()))
+        numeric = self.numeric.select(kept[kept < q])
+        stacked = np.array(codes, dtype=np.int32).reshape(len(codes), self.shape[0])
+        return CodedColumns(numeric, stacked, tuple(levels), self.cell[kept[kept >= q] - q], wanted[kept])
+
     def is_idle(self) -> bool:
         return not self.n_numeric or self.numeric.is_idle()
 

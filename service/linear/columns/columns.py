@@ -38,6 +38,9 @@ class Columns(Protocol):
     def moments(self) -> Moments:
         """Sums over the rows, computed once."""
 
+    def select(self, columns: Index) -> Columns:
+        """The columns at ``columns``, (m,), a copy."""
+
     def is_idle(self) -> bool:
         """Whether the columns are fit for arithmetic as they are: see ``Moments.are_idle``."""
 

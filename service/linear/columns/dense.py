@@ -58,6 +58,9 @@ class DenseColumns:
     def moments(self) -> Moments:
         return moments_of(self)
 
+    def select(self, columns: Index) -> DenseColumns:
+        return DenseColumns(np.ascontiguousarray(self.array[:, columns]))
+
     def is_idle(self) -> bool:
         return self.moments.are_idle
 

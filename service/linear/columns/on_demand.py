@@ -70,6 +70,9 @@ class ColumnsOnDemand:
     def moments(self) -> Moments:
         return moments_of(self)
 
+    def select(self, columns: Index) -> ColumnsOnDemand:
+        return ColumnsOnDemand(lambda rows: self._dense(rows)[:, columns], (self.shape[0], len(columns)))
+
     def is_idle(self) -> bool:
         return self.moments.are_idle
 

@@ -57,6 +57,9 @@ class SparseColumns:
     def moments(self) -> Moments:
         return moments_of(self)
 
+    def select(self, columns: Index) -> SparseColumns:
+        return SparseColumns(self.csr[:, columns])
+
     def is_idle(self) -> bool:
         size = self.largest_magnitudes()
         return bool(((size == 0) | ((size > SMALLEST) & (size < LARGEST))).all())
