@@ -2,14 +2,15 @@
 
 ::
 
-    P(β, b) = Σᵢ sᵢ lossᵢ + ½ Σⱼ λⱼ βⱼ²         ηᵢ = xᵢᵀβ + b (+ offsetᵢ), the intercept b is never penalised
+    P(β, b) = Σᵢ sᵢ lossᵢ + ½ Σⱼ λⱼ βⱼ² + Σⱼ κⱼ |βⱼ|     ηᵢ = xᵢᵀβ + b (+ offsetᵢ), the intercept b is never penalised
 
     binary    lossᵢ = log(1 + e^ηᵢ) - yᵢ ηᵢ      y in {0, 1}; one logit a row
-    softmax   lossᵢ = logsumexp(ηᵢ) - ηᵢ[yᵢ]     y in 0…K-1; K logits a row, λ on every class
+    softmax   lossᵢ = logsumexp(ηᵢ) - ηᵢ[yᵢ]     y in 0…K-1; K logits a row, λ and κ on every class
 
 Parameters are one vector w: (β, b) for the binary case, (β₁, b₁, …, β_K, b_K) for softmax; without an intercept the b
-are left out.  Passes over the rows go block by block, each block small enough for the processor's cache; the Hessian
-of a block is SᵀS with S = √weight · (x, 1), the same buffer on both sides, so that BLAS does half the work (SYRK).
+are left out.  Gradients and Hessians are those of the smooth part, which is all but κ.  Passes over the rows go block
+by block, each block small enough for the processor's cache; the Hessian of a block is SᵀS with S = √weight · (x, 1),
+the same buffer on both sides, so that BLAS does half the work (SYRK).
 
 Source: T. Hastie, R. Tibshirani, J. Friedman, The Elements of Statistical Learning, 2nd ed., section 4.4.
 """
@@ -18,7 +19,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Protocol, TypeAlias
 
@@ -33,16 +34,21 @@ Index: TypeAlias = npt.NDArray[np.intp]
 
 BLOCK_NUMBERS = 1 << 16  # 512 KiB of float64: a block and its copy stay in a 2 MiB second-level cache
 PASS_NUMBERS = 1 << 17  # a block that is only read needs no copy; longer vectors spare calls
+NO_L1: Vector = np.zeros(0)
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Weighted rows: X (n, p) float64, sample_weight (n,) > 0, l2 (p,) ≥ 0, and whether there is an intercept."""
+    """Weighted rows: X (n, p) float64, sample_weight (n,) > 0, l2 (p,) ≥ 0, and whether there is an intercept.
+
+    l1: (p,) ≥ 0, or empty for 0 everywhere.
+    """
 
     X: Matrix
     sample_weight: Vector
     l2: Vector
     fit_intercept: bool
+    l1: Vector = field(default_factory=lambda: NO_L1)
 
     @property
     def n_rows(self) -> int:
@@ -61,6 +67,11 @@ class Rows:
     def penalty(self) -> Vector:
         """l2 with a 0 for the intercept, shape (width,)."""
         return np.append(self.l2, np.zeros(self.width - len(self.l2)))
+
+    @cached_property
+    def absolute_penalty(self) -> Vector:
+        """l1 with a 0 for the intercept, shape (width,)."""
+        return np.append(self.l1, np.zeros(self.width - len(self.l1)))
 
     def blocks(self, lane: slice | None = None) -> Iterator[slice]:
         """The blocks of a lane, or of all rows, for work on a copy of the rows."""
@@ -142,6 +153,13 @@ class Objective(Protocol):
     def l2_params(self) -> Vector:
         """λ of every parameter, shape (n_params,), 0 for intercepts."""
 
+    @property
+    def l1_params(self) -> Vector:
+        """κ of every parameter, shape (n_params,), 0 for intercepts."""
+
+    def penalty_at(self, w: Vector) -> float:
+        """½ Σ λⱼ wⱼ² + Σ κⱼ |wⱼ|."""
+
     def centred(self, w: Vector) -> Vector:
         """The parameters of the least penalty that give the probabilities of w: with sum 0 over classes for softmax."""
 
@@ -151,8 +169,11 @@ class Objective(Protocol):
     def value_at(self, raw_prediction: Matrix, w: Vector) -> float:
         """P, given η = raw_prediction(w), at the cost of no product with X."""
 
+    def losses_and_residuals(self, raw_prediction: Matrix) -> tuple[Vector, Matrix]:
+        """The loss of each row, (n,), and p - y of each logit, shaped like η = raw_prediction; nothing cancels in either."""
+
     def value_and_gradient(self, w: Vector) -> tuple[float, Vector]:
-        """P and ∇P, in one pass over the rows, in lanes."""
+        """P, and ∇P of its smooth part, in one pass over the rows, in lanes."""
 
     def subset(self, index: Index, factor: Vector) -> Objective:
         """The objective of the rows at ``index``, (m,), their weights times ``factor``, (m,), with the same penalty."""
@@ -188,11 +209,11 @@ class Objective(Protocol):
     def separates(self, w: Vector) -> bool:
         """Whether every row is on its right side of w by more than rounding: w proves complete separation."""
 
-    def with_columns(self, X: Matrix, l2: Vector) -> Objective:
-        """The same labels, weights and offset over other columns X, (n, q), penalised by l2, (q,)."""
+    def with_columns(self, X: Matrix, l2: Vector, l1: Vector = NO_L1) -> Objective:
+        """The same labels, weights and offset over other columns X, (n, q), penalised by l2 and l1, (q,)."""
 
     def without_penalty(self) -> Objective:
-        """The same loss with λ = 0."""
+        """The same loss with λ = κ = 0."""
 
     def intercept_only(self, w: Vector) -> tuple[Objective, Vector]:
         """The same loss as a function of the intercepts alone, the coefficients of w held fixed; and their start."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from service.linear.lanes import MOST_LANES, in_lanes
 from service.linear.link import log1pexp, sigmoid
-from service.linear.objective import Index, Matrix, Rows, Vector
+from service.linear.objective import NO_L1, Index, Matrix, Rows, Vector
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,13 @@ class BinaryObjective:
     def l2_params(self) -> Vector:
         return self.rows.penalty
 
+    @property
+    def l1_params(self) -> Vector:
+        return self.rows.absolute_penalty
+
+    def penalty_at(self, w: Vector) -> float:
+        return float(0.5 * (self.l2_params * w) @ w + self.l1_params @ np.abs(w))
+
     @staticmethod
     def centred(w: Vector) -> Vector:
         return w
@@ -40,7 +47,11 @@ class BinaryObjective:
     def value_at(self, raw_prediction: Matrix, w: Vector) -> float:
         # A loss of y = 1 is log(1 + e^-η): the {-1, +1} form, where nothing cancels.
         losses = log1pexp(np.where(self.y > 0, -1.0, 1.0) * (raw_prediction + self.offset))
-        return float(self.rows.sample_weight @ losses + 0.5 * (self.l2_params * w) @ w)
+        return float(self.rows.sample_weight @ losses) + self.penalty_at(w)
+
+    def losses_and_residuals(self, raw_prediction: Matrix) -> tuple[Vector, Matrix]:
+        margin = self._signs * (raw_prediction + self.offset)
+        return log1pexp(-margin), -self._signs * sigmoid(-margin)
 
     def value(self, w: Vector) -> float:
         """P at w, in nats times weight."""
@@ -51,7 +62,7 @@ class BinaryObjective:
         parts = in_lanes(self.rows.n_rows, self.rows.width, lambda lane: self._loss_and_gradient(lane, w))
         loss = sum(loss for loss, _ in parts)
         gradient = np.sum([gradient for _, gradient in parts], axis=0)
-        return loss + 0.5 * float((self.l2_params * w) @ w), gradient + self.l2_params * w
+        return loss + self.penalty_at(w), gradient + self.l2_params * w
 
     def _loss_and_gradient(self, lane: slice, w: Vector) -> tuple[float, Vector]:
         """Σ s loss and its gradient over a lane, each block read once while it is in the cache."""
@@ -187,13 +198,13 @@ class BinaryObjective:
                 return False
         return True
 
-    def with_columns(self, X: Matrix, l2: Vector) -> BinaryObjective:
-        return replace(self, rows=replace(self.rows, X=X, l2=l2))
+    def with_columns(self, X: Matrix, l2: Vector, l1: Vector = NO_L1) -> BinaryObjective:
+        return replace(self, rows=replace(self.rows, X=X, l2=l2, l1=l1))
 
     def without_penalty(self) -> BinaryObjective:
-        return replace(self, rows=replace(self.rows, l2=np.zeros_like(self.rows.l2)))
+        return replace(self, rows=replace(self.rows, l2=np.zeros_like(self.rows.l2), l1=NO_L1))
 
     def intercept_only(self, w: Vector) -> tuple[BinaryObjective, Vector]:
         n_columns = self.rows.X.shape[1]
-        rows = replace(self.rows, X=self.rows.X[:, :0], l2=self.rows.l2[:0])
+        rows = replace(self.rows, X=self.rows.X[:, :0], l2=self.rows.l2[:0], l1=NO_L1)
         return replace(self, rows=rows, offset=self.offset + self.rows.X @ w[:n_columns]), w[n_columns:].copy()

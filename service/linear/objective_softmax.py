@@ -9,7 +9,7 @@ import numpy as np
 
 from service.linear.lanes import MOST_LANES, in_lanes
 from service.linear.link import log_sum_of_shifted, softmax
-from service.linear.objective import Index, Matrix, Rows, Vector
+from service.linear.objective import NO_L1, Index, Matrix, Rows, Vector
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,13 @@ class SoftmaxObjective:
     def l2_params(self) -> Vector:
         return np.tile(self.rows.penalty, self.n_classes)
 
+    @property
+    def l1_params(self) -> Vector:
+        return np.tile(self.rows.absolute_penalty, self.n_classes)
+
+    def penalty_at(self, w: Vector) -> float:
+        return float(0.5 * (self.l2_params * w) @ w + self.l1_params @ np.abs(w))
+
     def centred(self, w: Vector) -> Vector:
         by_class = w.reshape(self.n_classes, self.rows.width)
         return np.asarray(by_class - by_class.mean(axis=0), dtype=np.float64).ravel()
@@ -47,10 +54,15 @@ class SoftmaxObjective:
         )
 
     def value_at(self, raw_prediction: Matrix, w: Vector) -> float:
-        z = raw_prediction + self.offset
+        return float(self.rows.sample_weight @ self._losses(raw_prediction + self.offset)) + self.penalty_at(w)
+
+    def _losses(self, z: Matrix) -> Vector:
         shifted = z - z.max(axis=1, keepdims=True)
-        losses = log_sum_of_shifted(shifted) - shifted[np.arange(len(z)), self.y]
-        return float(self.rows.sample_weight @ losses + 0.5 * (self.l2_params * w) @ w)
+        return np.asarray(log_sum_of_shifted(shifted) - shifted[np.arange(len(z)), self.y], dtype=np.float64)
+
+    def losses_and_residuals(self, raw_prediction: Matrix) -> tuple[Vector, Matrix]:
+        z = raw_prediction + self.offset
+        return self._losses(z), residuals(softmax(z), self.y)
 
     def value(self, w: Vector) -> float:
         """P at w, in nats times weight."""
@@ -63,7 +75,7 @@ class SoftmaxObjective:
         )
         loss = sum(loss for loss, _ in parts)
         gradient = np.sum([gradient for _, gradient in parts], axis=0)
-        return loss + 0.5 * float((self.l2_params * w) @ w), gradient + self.l2_params * w
+        return loss + self.penalty_at(w), gradient + self.l2_params * w
 
     def _loss_and_gradient(self, lane: slice, w: Vector) -> tuple[float, Vector]:
         """Σ s loss and its gradient over a lane, each block read once while it is in the cache."""
@@ -206,16 +218,16 @@ class SoftmaxObjective:
         moved = np.abs(self.rows.augmented()) @ np.abs(w.reshape(self.n_classes, -1)).T
         return bool((right - raw.max(axis=1) > 2 * self.rows.summation_error * moved.max(axis=1)).all())
 
-    def with_columns(self, X: Matrix, l2: Vector) -> SoftmaxObjective:
-        return replace(self, rows=replace(self.rows, X=X, l2=l2))
+    def with_columns(self, X: Matrix, l2: Vector, l1: Vector = NO_L1) -> SoftmaxObjective:
+        return replace(self, rows=replace(self.rows, X=X, l2=l2, l1=l1))
 
     def without_penalty(self) -> SoftmaxObjective:
-        return replace(self, rows=replace(self.rows, l2=np.zeros_like(self.rows.l2)))
+        return replace(self, rows=replace(self.rows, l2=np.zeros_like(self.rows.l2), l1=NO_L1))
 
     def intercept_only(self, w: Vector) -> tuple[SoftmaxObjective, Vector]:
         n_columns = self.rows.X.shape[1]
         by_class = w.reshape(self.n_classes, -1)
-        rows = replace(self.rows, X=self.rows.X[:, :0], l2=self.rows.l2[:0])
+        rows = replace(self.rows, X=self.rows.X[:, :0], l2=self.rows.l2[:0], l1=NO_L1)
         offset = self.offset + self.rows.X @ by_class[:, :n_columns].T
         return replace(self, rows=rows, offset=offset), by_class[:, n_columns:].ravel().copy()
 
