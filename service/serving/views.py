@@ -17,6 +17,10 @@ from service.store.model_store import ModelStore, StoredModel
 from service.store.names import LIVE
 from service.tabular.schema import NumericFeature
 
+STANDARD_ERRORS_UNKNOWN = (
+    "Standard errors are not known: the fit is not certified, has an L1 penalty, or is too large for its covariance."
+)
+
 
 def coefficients(model: Model) -> list[dict[str, Any]]:
     """One entry a coefficient, intercepts last of each class: ``class, name, value, standard_error`` (None: unknown).
@@ -125,7 +129,7 @@ def summary(stored: StoredModel) -> str:
         table = coefficient_table(names, np.append(model.coef[k], model.intercept[k]), errors)
         lines += ["", f"class {label}", *table.lines()]
     if model.standard_errors is None:
-        lines += ["", "Standard errors are not known: the fit is not certified, or too large for its covariance."]
+        lines += ["", STANDARD_ERRORS_UNKNOWN]
     elif manifest.training.penalty != "none":
         lines += ["", UNDER_A_PENALTY]
     return "\n".join(lines) + "\n"
@@ -144,6 +148,6 @@ def _likelihood(manifest: Manifest) -> Likelihood:
         null=null_log_likelihood(np.array(metrics.confusion_matrix).sum(axis=1), fit_intercept=fit_intercept),
         n_free=certificate.rank * contrasts,
         null_n_free=contrasts * int(fit_intercept),
-        # With a penalty or with weights the objective of the fit is another number.
-        is_maximised=math.isclose(certificate.objective, loss, rel_tol=1e-9),
+        # With weights the objective of the fit is another number.
+        is_maximised=manifest.training.penalty == "none" and math.isclose(certificate.objective, loss, rel_tol=1e-9),
     )
