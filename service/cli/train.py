@@ -59,15 +59,21 @@ def train(
         Text, typer.Option(metavar="COL", help="Column to predict; built-in data sets know theirs.")
     ] = None,
     solver: Annotated[
-        Text, typer.Option(metavar="WORD", help="auto (default), newton, newton-cg, row-space or gradient-descent.")
+        Text,
+        typer.Option(
+            metavar="WORD", help="auto (default), newton, newton-cg, row-space, prox-newton or gradient-descent."
+        ),
     ] = None,
     C: Annotated[
         Text,
         typer.Option(
             "--C",
             metavar="NUMBER",
-            help="Inverse strength of the L2 penalty; default auto: by leave-one-out; inf for none.",
+            help="Inverse strength of the penalty; default auto: by leave-one-out; inf for none.",
         ),
+    ] = None,
+    l1_ratio: Annotated[
+        Text, typer.Option(metavar="NUMBER", help="Share of the L1 penalty, which sets coefficients to 0; default 0.")
     ] = None,
     class_weight: Annotated[
         Text, typer.Option(metavar="WORD", help="balanced: classes weigh the same; default: rows do.")
@@ -127,6 +133,7 @@ def train(
     given = {
         "solver": solver,
         "C": C,
+        "l1_ratio": l1_ratio,
         "class_weight": class_weight,
         "fit_intercept": fit_intercept,
         "standardize": standardize,

@@ -43,7 +43,14 @@ class FittedRows:
 
     @classmethod
     def of(cls, model: LogisticRegression, X: Any, y: Any, sample_weight: Any = None) -> FittedRows:
-        """Raises InvalidParameter unless rows, labels and weights, all above 0, are those that ``model`` was fitted to."""
+        """Raises InvalidParameter unless rows, labels and weights, all above 0, are those that ``model`` was fitted to.
+
+        And where it was fitted with an L1 penalty.
+        """
+        if model.l1_ratio > 0 and math.isfinite(model.C):
+            raise InvalidParameter(
+                "this is for fits without an L1 penalty; use l1_ratio=0", pointer="/options/l1_ratio"
+            )
         matrix = checks.as_matrix(X)
         checks.check_feature_count(matrix.shape[1], model.n_features_in_, type(model).__name__)
         labels, weights = checks.as_labels(y, len(matrix)), checks.as_weights(sample_weight, len(matrix))

@@ -29,15 +29,17 @@ SMALLEST_C = 1e-300
 class LogisticRegression:
     """Logistic regression for two classes (sigmoid) or more (softmax), with a certified optimum.
 
-        minimise  Σ sᵢ lossᵢ + ‖coef‖² / (2C)        the intercept is not penalised
+        minimise  Σ sᵢ lossᵢ + [(1 - l1_ratio) ‖coef‖² / 2 + l1_ratio ‖coef‖₁] / C        the intercept is not penalised
 
-    C: inverse strength of the L2 penalty, as in scikit-learn; ``math.inf`` for none.  l1_ratio: 0.0 (L2 only).
+    C: inverse strength of the penalty, as in scikit-learn; ``math.inf`` for none.  l1_ratio: from 0 (L2) to 1 (L1: many
+    coefficients are 0 exactly); between them the elastic net.
     fit_intercept: whether the logit has a constant.  class_weight: None, "balanced", or label → weight.
-    solver: "auto", "newton" (certified optimum) or "gradient-descent" (plain; what its budget reaches).
+    solver: "auto", or "newton", "newton-cg", "row-space", "prox-newton" (for L1), which certify the optimum, or
+    "gradient-descent" (plain; what its budget reaches).
     tol: the certified gap relative to the objective at which to stop.  max_iter: None for the solver's own default.
     learning_rate: of gradient descent on the mean loss; None for the safe step.  warm_start: start from the last fit.
     covariance: None, or what ``covariance_`` and ``standard_errors_`` rest on: "observed" (the curvature), or the robust
-    "hc0", "hc1", "hc2", "hc3" (see ``sandwich``).
+    "hc0", "hc1", "hc2", "hc3" (see ``sandwich``); None with an L1 penalty.
 
     After ``fit``: ``coef_`` (1 or K, p), ``intercept_`` (1 or K,), ``classes_`` (K,), ``n_iter_`` (1,),
     ``n_features_in_``, ``feature_names_in_`` (from a data frame), ``loss_curve_`` (mean objective along the way),
@@ -113,6 +115,7 @@ class LogisticRegression:
             max_iter=None if self.max_iter is None else int(self.max_iter),
             learning_rate=self.learning_rate,
             covariance=self.covariance,
+            l1_ratio=float(self.l1_ratio),
         )
         fit = fit_rows(columns, index, weights, specification, start=start)
         self.coef_, self.intercept_ = fit.coef, fit.intercept
@@ -222,7 +225,7 @@ class LogisticRegression:
 
     def _check_parameters(self) -> None:
         _require(_is_number(self.C) and self.C >= SMALLEST_C, "C", "a number above 0, or math.inf for no penalty")
-        _require(self.l1_ratio == 0.0, "l1_ratio", "0.0, the only penalty being L2")
+        _require(_is_number(self.l1_ratio) and 0 <= self.l1_ratio <= 1, "l1_ratio", "a number from 0 to 1")
         _require(self.solver in SOLVER_NAMES, "solver", " or ".join(f'"{name}"' for name in SOLVER_NAMES))
         _require(_is_number(self.tol) and 0 < self.tol < math.inf, "tol", "a number above 0")
         max_iter, rate = self.max_iter, self.learning_rate
@@ -230,6 +233,8 @@ class LogisticRegression:
         _require(rate is None or (_is_number(rate) and 0 < rate < math.inf), "learning_rate", "a number above 0")
         kinds = ", ".join(f'"{name}"' for name in COVARIANCES)
         _require(self.covariance is None or self.covariance in COVARIANCES, "covariance", f"None or one of {kinds}")
+        is_smooth = self.l1_ratio == 0 or math.isinf(self.C)
+        _require(self.covariance is None or is_smooth, "covariance", "None with an L1 penalty: its zeros have none")
         for name in ("fit_intercept", "warm_start"):
             _require(isinstance(getattr(self, name), (bool, np.bool_)), name, "True or False")
 

@@ -20,7 +20,7 @@ from service.linear.objective_softmax import SoftmaxObjective
 from service.linear.scaling import Scaling
 from service.linear.separation import rounded_direction, verdict
 from service.linear.solver import Solution, Solver, Status
-from service.linear.solvers import GradientDescent, Newton, NewtonCG, RowSpace
+from service.linear.solvers import GradientDescent, Newton, NewtonCG, ProxNewton, RowSpace
 
 # The Hessian of so many parameters takes 800 MB.
 MAX_NEWTON_PARAMS = 10_000
@@ -44,11 +44,17 @@ class Specification:
     max_iter: int | None
     learning_rate: float | None
     covariance: str | None
+    l1_ratio: float = 0.0
 
     @property
     def l2(self) -> float:
-        """λ = 1 / C, 0 for C = inf."""
-        return 0.0 if math.isinf(self.C) else 1.0 / self.C
+        """λ = (1 - l1_ratio) / C, 0 for C = inf."""
+        return (1.0 - self.l1_ratio) / self.C
+
+    @property
+    def l1(self) -> float:
+        """κ = l1_ratio / C, 0 for C = inf."""
+        return self.l1_ratio / self.C
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +86,15 @@ def fit_rows(
     is_scattered = SCATTERED * columns.row_numbers < n_columns
     solver, reason = choose_solver(specification, n_rows, n_columns, n_classes, is_scattered=is_scattered)
     scaling, given = Scaling.identity(n_columns), columns
-    if not columns.is_idle():
+    # Signs and zeros of columns that depend on each other settle sooner where they are centred and of one size.
+    if isinstance(solver, ProxNewton) or not columns.is_idle():
         if solver.promises_optimum:
             scaling = conditioning(columns, specification)
             with np.errstate(over="ignore"):
                 columns = columns.scaled(scaling)
         checks.check_range(columns)
-    rows = Rows(columns, weights, specification.l2 / scaling.scale**2, specification.fit_intercept)
+    l2, l1 = specification.l2 / scaling.scale**2, specification.l1 / scaling.scale
+    rows = Rows(columns, weights, l2, specification.fit_intercept, l1)
     objective = objective_of(rows, index, n_classes)
     solution = solver.minimise(objective, _start(objective, scaling, start))
     separation, witness = separation_of(objective, solution, scaling, given, index)
@@ -94,6 +102,9 @@ def fit_rows(
         raise no_finite_optimum(separation, witness)
     certificate = certify(objective, solution, separation, witness, solver, reason)
     coef, intercept = raw_parameters(rows, solution.w, scaling)
+    if specification.l1 > 0 and len(intercept) > 1:
+        # These coefficients do not sum to 0 over classes: moving them back moved the intercepts all alike.
+        intercept = intercept - intercept.mean()
     covariance = bias = None
     if specification.covariance is not None:
         covariance = scaling.covariance_to_raw(
@@ -117,6 +128,8 @@ def choose_solver(
     """The solver and why it is this one; is_scattered: whether most cells are zeros that nobody reads.  Raises InvalidParameter when Newton's Hessian would be too large."""
     n_params = (n_columns + int(specification.fit_intercept)) * (1 if n_classes == 2 else n_classes)
     budget = {} if specification.max_iter is None else {"max_iter": specification.max_iter}
+    if specification.l1 > 0 or specification.solver == ProxNewton.name:
+        return ProxNewton(tol=specification.tol, **budget), _reason_for_l1(specification)
     if specification.solver == "gradient-descent":
         return GradientDescent(specification.learning_rate, tol=specification.tol, **budget), "asked for"
     name, reason = specification.solver, "asked for"
@@ -129,6 +142,21 @@ def choose_solver(
         )
     kinds: dict[str, type[Newton | NewtonCG | RowSpace]] = {kind.name: kind for kind in (Newton, NewtonCG, RowSpace)}
     return kinds[name](tol=specification.tol, **budget), reason
+
+
+def _reason_for_l1(specification: Specification) -> str:
+    """Why the solver for an L1 penalty; raises InvalidParameter where another one was asked for, or there is none."""
+    if specification.solver not in {"auto", ProxNewton.name}:
+        raise InvalidParameter(
+            f'l1_ratio above 0 needs solver="{ProxNewton.name}" or "auto": the others know no L1 penalty',
+            pointer="/options/solver",
+        )
+    if specification.l1 == 0:
+        raise InvalidParameter(
+            f'solver="{ProxNewton.name}" needs an L1 penalty: l1_ratio above 0 and a finite C; else use "auto"',
+            pointer="/options/solver",
+        )
+    return "an L1 penalty" if specification.solver == "auto" else "asked for"
 
 
 def _by_shape(n_rows: int, n_columns: int, n_params: int, *, penalised: bool, is_scattered: bool) -> tuple[str, str]:
@@ -162,7 +190,10 @@ def _start(objective: Objective, scaling: Scaling, warm: Matrix | None) -> Vecto
     with np.errstate(over="ignore", invalid="ignore"):
         at_warm, at_zero = (objective.value_and_gradient(w)[0] for w in (start, np.zeros_like(start)))
     # A start that is worse than none may saturate every row, and hide that there is an optimum.
-    return objective.centred(start) if at_warm <= at_zero else np.zeros_like(start)
+    if at_warm > at_zero:
+        return np.zeros_like(start)
+    # Centred over classes, coefficients that are 0 would be so no longer.
+    return start if objective.l1_params.any() else objective.centred(start)
 
 
 def raw_parameters(rows: Rows, w: Vector, scaling: Scaling) -> tuple[Matrix, Vector]:
@@ -180,7 +211,7 @@ def separation_of(
     """The verdict on separation and its witness (k, p + 1) in raw coefficients, the intercept last; see ``separation``."""
     if objective.separates(solution.w):
         return "complete", np.column_stack(raw_parameters(objective.rows, solution.w, scaling))
-    if math.isfinite(solution.gap_bound) and not objective.l2_params.any():
+    if math.isfinite(solution.gap_bound) and not (objective.l2_params.any() or objective.l1_params.any()):
         return "none", None
     if solution.recession is None:
         return "undecided", None

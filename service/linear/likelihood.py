@@ -71,11 +71,11 @@ def likelihood_of(objective: Objective, w: Vector, value: float, rank: int | Non
     return Likelihood(
         n_rows=rows.n_rows,
         total_weight=rows.total_weight,
-        log_likelihood=0.5 * float((objective.l2_params * w) @ w) - value,
+        log_likelihood=objective.penalty_at(w) - value,
         null=null_log_likelihood(totals, fit_intercept=rows.fit_intercept),
         n_free=(min(rows.n_rows, rows.width) if rank is None else rank) * contrasts,
         null_n_free=contrasts * int(rows.fit_intercept),
-        is_maximised=not objective.l2_params.any(),
+        is_maximised=not (objective.l2_params.any() or objective.l1_params.any()),
     )
 
 

@@ -2,14 +2,15 @@
 
 ::
 
-    P(β, b) = Σᵢ sᵢ lossᵢ + ½ Σⱼ λⱼ βⱼ²         ηᵢ = xᵢᵀβ + b (+ offsetᵢ), the intercept b is never penalised
+    P(β, b) = Σᵢ sᵢ lossᵢ + ½ Σⱼ λⱼ βⱼ² + Σⱼ κⱼ |βⱼ|     ηᵢ = xᵢᵀβ + b (+ offsetᵢ), the intercept b is never penalised
 
     binary    lossᵢ = log(1 + e^ηᵢ) - yᵢ ηᵢ      y in {0, 1}; one logit a row
-    softmax   lossᵢ = logsumexp(ηᵢ) - ηᵢ[yᵢ]     y in 0…K-1; K logits a row, λ on every class
+    softmax   lossᵢ = logsumexp(ηᵢ) - ηᵢ[yᵢ]     y in 0…K-1; K logits a row, λ and κ on every class
 
 Parameters are one vector w: (β, b) for the binary case, (β₁, b₁, …, β_K, b_K) for softmax; without an intercept the b
-are left out.  Passes over the rows go block by block, each block small enough for the processor's cache; the Hessian
-of a block is SᵀS with S = √weight · (x, 1), the same buffer on both sides, so that BLAS does half the work (SYRK).
+are left out.  Gradients and Hessians are those of the smooth part, which is all but κ.  Passes over the rows go block
+by block, each block small enough for the processor's cache; the Hessian of a block is SᵀS with S = √weight · (x, 1),
+the same buffer on both sides, so that BLAS does half the work (SYRK).
 
 Source: T. Hastie, R. Tibshirani, J. Friedman, The Elements of Statistical Learning, 2nd ed., section 4.4.
 """
@@ -18,7 +19,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Protocol
 
@@ -31,6 +32,8 @@ from service.linear.lanes import MOST_LANES, in_lanes, parts_of
 
 __all__ = ["Index", "Matrix", "Objective", "Rows", "Vector"]
 
+NO_L1: Vector = np.zeros(0)
+
 # The sums of the lanes of a Gram matrix take this many numbers at most, 128 MiB.
 LANE_SUMS = 1 << 24
 # Rows of which a copy or two do no harm, in numbers.
@@ -39,12 +42,16 @@ SMALL = 1 << 20
 
 @dataclass(frozen=True)
 class Rows:
-    """Weighted rows: X (n, p), sample_weight (n,) > 0, l2 (p,) ≥ 0, and whether there is an intercept."""
+    """Weighted rows: X (n, p), sample_weight (n,) > 0, l2 (p,) ≥ 0, and whether there is an intercept.
+
+    l1: (p,) ≥ 0, or empty for 0 everywhere.
+    """
 
     X: Columns
     sample_weight: Vector
     l2: Vector
     fit_intercept: bool
+    l1: Vector = field(default_factory=lambda: NO_L1)
 
     @cached_property
     def n_rows(self) -> int:
@@ -76,6 +83,11 @@ class Rows:
     def penalty(self) -> Vector:
         """l2 with a 0 for the intercept, shape (width,)."""
         return np.append(self.l2, np.zeros(self.width - len(self.l2)))
+
+    @cached_property
+    def absolute_penalty(self) -> Vector:
+        """l1 with a 0 for the intercept, shape (width,)."""
+        return np.append(self.l1, np.zeros(self.width - len(self.l1)))
 
     def parts(self, lane: slice | None = None) -> Iterator[tuple[slice, Block]]:
         """The blocks of a lane, or of all rows, and where they are, for a pass."""
@@ -147,6 +159,11 @@ class Rows:
         """The rows at ``index``, (m,) in ascending order, their weights times ``factor``, (m,)."""
         return replace(self, X=self.X.take(index), sample_weight=self.sample_weight[index] * factor)
 
+    def select(self, columns: Index) -> Rows:
+        """The rows with the columns at ``columns``, (m,), alone."""
+        l1 = self.l1[columns] if len(self.l1) else self.l1
+        return replace(self, X=self.X.select(columns), l2=self.l2[columns], l1=l1)
+
     @property
     def largest_norm(self) -> float:
         """The largest Euclidean norm of a row (x, 1); inf when its square overflows."""
@@ -211,6 +228,13 @@ class Objective(Protocol):
     def l2_params(self) -> Vector:
         """λ of every parameter, shape (n_params,), 0 for intercepts."""
 
+    @property
+    def l1_params(self) -> Vector:
+        """κ of every parameter, shape (n_params,), 0 for intercepts."""
+
+    def penalty_at(self, w: Vector) -> float:
+        """½ Σ λⱼ wⱼ² + Σ κⱼ |wⱼ|."""
+
     def centred(self, w: Vector) -> Vector:
         """The parameters of the least penalty that give the probabilities of w: with sum 0 over classes for softmax."""
 
@@ -220,8 +244,11 @@ class Objective(Protocol):
     def value_at(self, raw_prediction: Matrix, w: Vector) -> float:
         """P, given η = raw_prediction(w), at the cost of no product with X."""
 
+    def losses_and_residuals(self, raw_prediction: Matrix) -> tuple[Vector, Matrix]:
+        """The loss of each row, (n,), and p - y of each logit, shaped like η = raw_prediction; nothing cancels in either."""
+
     def value_and_gradient(self, w: Vector) -> tuple[float, Vector]:
-        """P and ∇P, in one pass over the rows, in lanes."""
+        """P, and ∇P of its smooth part, in one pass over the rows, in lanes."""
 
     def subset(self, index: Index, factor: Vector) -> Objective:
         """The objective of the rows at ``index``, (m,), their weights times ``factor``, (m,), with the same penalty."""
@@ -260,11 +287,11 @@ class Objective(Protocol):
     def separates(self, w: Vector) -> bool:
         """Whether every row is on its right side of w by more than rounding: w proves complete separation."""
 
-    def with_columns(self, X: Columns, l2: Vector) -> Objective:
-        """The same labels, weights and offset over other columns X, (n, q), penalised by l2, (q,)."""
+    def with_columns(self, X: Columns, l2: Vector, l1: Vector = NO_L1) -> Objective:
+        """The same labels, weights and offset over other columns X, (n, q), penalised by l2 and l1, (q,)."""
 
     def without_penalty(self) -> Objective:
-        """The same loss with λ = 0."""
+        """The same loss with λ = κ = 0."""
 
     def restricted(self, columns: Index, w: Vector) -> tuple[Objective, Vector]:
         """The same loss as a function of the coefficients of some columns, (m,), and of the intercepts; and their start.

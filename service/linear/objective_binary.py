@@ -12,7 +12,7 @@ from service.linear.columns import Columns
 from service.linear.columns.arrays import Index, Matrix, Vector
 from service.linear.lanes import in_lanes
 from service.linear.link import log1pexp, sigmoid
-from service.linear.objective import Rows, added
+from service.linear.objective import NO_L1, Rows, added
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,13 @@ class BinaryObjective:
     def l2_params(self) -> Vector:
         return self.rows.penalty
 
+    @property
+    def l1_params(self) -> Vector:
+        return self.rows.absolute_penalty
+
+    def penalty_at(self, w: Vector) -> float:
+        return float(0.5 * (self.l2_params * w) @ w + self.l1_params @ np.abs(w))
+
     @staticmethod
     def centred(w: Vector) -> Vector:
         return w
@@ -41,7 +48,11 @@ class BinaryObjective:
     def value_at(self, raw_prediction: Matrix, w: Vector) -> float:
         # A loss of y = 1 is log(1 + e^-η): the {-1, +1} form, where nothing cancels.
         losses = log1pexp(np.where(self.y > 0, -1.0, 1.0) * (raw_prediction + self.offset))
-        return float(self.rows.sample_weight @ losses + 0.5 * (self.l2_params * w) @ w)
+        return float(self.rows.sample_weight @ losses) + self.penalty_at(w)
+
+    def losses_and_residuals(self, raw_prediction: Matrix) -> tuple[Vector, Matrix]:
+        margin = self._signs * (raw_prediction + self.offset)
+        return log1pexp(-margin), -self._signs * sigmoid(-margin)
 
     def value(self, w: Vector) -> float:
         """P at w, in nats times weight."""
@@ -52,7 +63,7 @@ class BinaryObjective:
         parts = in_lanes(self.rows.n_rows, self.rows.row_numbers, lambda lane: self._loss_and_gradient(lane, w))
         loss = sum(loss for loss, _ in parts)
         gradient = added(gradient for _, gradient in parts)
-        return loss + 0.5 * float((self.l2_params * w) @ w), gradient + self.l2_params * w
+        return loss + self.penalty_at(w), gradient + self.l2_params * w
 
     def _loss_and_gradient(self, lane: slice, w: Vector) -> tuple[float, Vector]:
         """Σ s loss and its gradient over a lane, each block read once while it is in the cache."""
@@ -92,7 +103,7 @@ class BinaryObjective:
         share = t / (1.0 + t)
         # The residual p - y is -sign · σ(-margin): nothing cancels.
         residual = -self._signs * np.where(margin >= 0, share, 1.0 / (1.0 + t))
-        value = float(s @ np.log1p(t) - s @ np.minimum(margin, 0.0)) + 0.5 * float((self.l2_params * w) @ w)
+        value = float(s @ np.log1p(t) - s @ np.minimum(margin, 0.0)) + self.penalty_at(w)
         hessian = self.rows.gram(s * share / (1.0 + t), single=single)
         hessian.flat[:: self.n_params + 1] += self.l2_params
         return value, self.rows.transposed_product(s * residual) + self.l2_params * w, hessian
@@ -180,15 +191,15 @@ class BinaryObjective:
                 return False
         return True
 
-    def with_columns(self, X: Columns, l2: Vector) -> BinaryObjective:
-        return replace(self, rows=replace(self.rows, X=X, l2=l2))
+    def with_columns(self, X: Columns, l2: Vector, l1: Vector = NO_L1) -> BinaryObjective:
+        return replace(self, rows=replace(self.rows, X=X, l2=l2, l1=l1))
 
     def without_penalty(self) -> BinaryObjective:
-        return replace(self, rows=replace(self.rows, l2=np.zeros_like(self.rows.l2)))
+        return replace(self, rows=replace(self.rows, l2=np.zeros_like(self.rows.l2), l1=NO_L1))
 
     def restricted(self, columns: Index, w: Vector) -> tuple[BinaryObjective, Vector]:
         kept = np.append(columns, np.arange(self.rows.n_columns, self.rows.width))
         held = w.copy()
         held[kept] = 0.0
-        rows = replace(self.rows, X=self.rows.X.select(columns), l2=self.rows.l2[columns])
+        rows = self.rows.select(columns)
         return replace(self, rows=rows, offset=self.offset + self.rows.product(held)), w[kept]

@@ -13,7 +13,7 @@ from service.linear.columns import Block, Columns
 from service.linear.columns.arrays import Index, Matrix, Vector
 from service.linear.lanes import in_lanes
 from service.linear.link import log_sum_of_shifted, softmax
-from service.linear.objective import Rows, added
+from service.linear.objective import NO_L1, Rows, added
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,13 @@ class SoftmaxObjective:
     def l2_params(self) -> Vector:
         return np.tile(self.rows.penalty, self.n_classes)
 
+    @property
+    def l1_params(self) -> Vector:
+        return np.tile(self.rows.absolute_penalty, self.n_classes)
+
+    def penalty_at(self, w: Vector) -> float:
+        return float(0.5 * (self.l2_params * w) @ w + self.l1_params @ np.abs(w))
+
     def centred(self, w: Vector) -> Vector:
         by_class = w.reshape(self.n_classes, self.rows.width)
         return np.asarray(by_class - by_class.mean(axis=0), dtype=np.float64).ravel()
@@ -47,10 +54,15 @@ class SoftmaxObjective:
         return self.rows.product(w, self.n_classes)
 
     def value_at(self, raw_prediction: Matrix, w: Vector) -> float:
-        z = raw_prediction + self.offset
+        return float(self.rows.sample_weight @ self._losses(raw_prediction + self.offset)) + self.penalty_at(w)
+
+    def _losses(self, z: Matrix) -> Vector:
         shifted = z - z.max(axis=1, keepdims=True)
-        losses = log_sum_of_shifted(shifted) - shifted[np.arange(len(z)), self.y]
-        return float(self.rows.sample_weight @ losses + 0.5 * (self.l2_params * w) @ w)
+        return np.asarray(log_sum_of_shifted(shifted) - shifted[np.arange(len(z)), self.y], dtype=np.float64)
+
+    def losses_and_residuals(self, raw_prediction: Matrix) -> tuple[Vector, Matrix]:
+        z = raw_prediction + self.offset
+        return self._losses(z), residuals(softmax(z), self.y)
 
     def value(self, w: Vector) -> float:
         """P at w, in nats times weight."""
@@ -63,7 +75,7 @@ class SoftmaxObjective:
         )
         loss = sum(loss for loss, _ in parts)
         gradient = added(gradient for _, gradient in parts)
-        return loss + 0.5 * float((self.l2_params * w) @ w), gradient + self.l2_params * w
+        return loss + self.penalty_at(w), gradient + self.l2_params * w
 
     def _loss_and_gradient(self, lane: slice, w: Vector) -> tuple[float, Vector]:
         """Σ s loss and its gradient over a lane, each block read once while it is in the cache."""
@@ -232,18 +244,18 @@ class SoftmaxObjective:
                 return False
         return True
 
-    def with_columns(self, X: Columns, l2: Vector) -> SoftmaxObjective:
-        return replace(self, rows=replace(self.rows, X=X, l2=l2))
+    def with_columns(self, X: Columns, l2: Vector, l1: Vector = NO_L1) -> SoftmaxObjective:
+        return replace(self, rows=replace(self.rows, X=X, l2=l2, l1=l1))
 
     def without_penalty(self) -> SoftmaxObjective:
-        return replace(self, rows=replace(self.rows, l2=np.zeros_like(self.rows.l2)))
+        return replace(self, rows=replace(self.rows, l2=np.zeros_like(self.rows.l2), l1=NO_L1))
 
     def restricted(self, columns: Index, w: Vector) -> tuple[SoftmaxObjective, Vector]:
         kept = np.append(columns, np.arange(self.rows.n_columns, self.rows.width))
         held = w.reshape(self.n_classes, -1).copy()
         start = held[:, kept].ravel()
         held[:, kept] = 0.0
-        rows = replace(self.rows, X=self.rows.X.select(columns), l2=self.rows.l2[columns])
+        rows = self.rows.select(columns)
         offset = self.offset + self.rows.product(held.ravel(), self.n_classes)
         return replace(self, rows=rows, offset=offset), start
 

@@ -17,6 +17,10 @@ from service.store.model_store import ModelStore, StoredModel
 from service.store.names import LIVE
 from service.tabular.schema import NumericFeature
 
+STANDARD_ERRORS_UNKNOWN = (
+    "Standard errors are not known: the fit is not certified, has an L1 penalty, or is too large for its covariance."
+)
+
 
 def coefficients(model: Model) -> list[dict[str, Any]]:
     """One entry a coefficient, intercepts last of each class: ``class, name, value, standard_error, shrinkage_bias``
@@ -131,7 +135,7 @@ def summary(stored: StoredModel) -> str:
     has_errors = model.standard_errors is not None
     lines += footnotes(len(model.coef), is_penalised=has_errors and manifest.training.penalty != "none")
     if not has_errors:
-        lines += ["", "Standard errors are not known: the fit is not certified, or too large for its covariance."]
+        lines += ["", STANDARD_ERRORS_UNKNOWN]
     return "\n".join(lines) + "\n"
 
 
@@ -149,6 +153,6 @@ def _likelihood(manifest: Manifest) -> Likelihood:
         # A rank that is not known is of a penalised fit, whose likelihood is not tested.
         n_free=(certificate.rank or 0) * contrasts,
         null_n_free=contrasts * int(fit_intercept),
-        # With a penalty or with weights the objective of the fit is another number.
-        is_maximised=math.isclose(certificate.objective, loss, rel_tol=1e-9),
+        # With weights the objective of the fit is another number.
+        is_maximised=manifest.training.penalty == "none" and math.isclose(certificate.objective, loss, rel_tol=1e-9),
     )

@@ -26,16 +26,16 @@ Strength: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False), WrapVal
 class TrainingOptions(BaseModel):
     """What can be said of a fit; the defaults are a certified fit with an L2 penalty on standardised columns.
 
-    C: "auto" chooses the strength of the penalty by leave-one-out log-loss, see ``selection.strength_of``; inf is none.
+    l1_ratio: the share of the L1 penalty, 0 to 1.  C: "auto" chooses the strength of the penalty by leave-one-out log-loss, see ``selection.strength_of``; inf is none.
     standardize: None standardises when there is a penalty, whose meaning depends on the columns' units; without one
     the optimum is the same either way, and the columns stay as they are.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    solver: Literal["auto", "newton", "newton-cg", "row-space", "gradient-descent"] = "auto"
+    solver: Literal["auto", "newton", "newton-cg", "row-space", "prox-newton", "gradient-descent"] = "auto"
     C: Strength | Literal["auto"] = "auto"
-    l1_ratio: Annotated[float, Field(ge=0, le=0)] = 0.0
+    l1_ratio: Annotated[float, Field(ge=0, le=1)] = 0.0
     fit_intercept: bool = True
     standardize: bool | None = None
     class_weight: Literal["balanced"] | dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] | None = None
@@ -49,6 +49,10 @@ class TrainingOptions(BaseModel):
     @property
     def is_penalised(self) -> bool:
         return self.C == "auto" or math.isfinite(self.C)
+
+    @property
+    def has_l1(self) -> bool:
+        return self.is_penalised and self.l1_ratio > 0
 
     @property
     def standardizes(self) -> bool:

@@ -250,11 +250,19 @@ def suggested_thresholds(rows: FittingRows, logits: Matrix) -> dict[str, float]:
 
 @dataclass(frozen=True, slots=True)
 class Strength:
-    """The C of a fit, why it is this one ("" when it was asked for), and the path it was chosen from, if it was."""
+    """The C of a fit, why it is this one ("" when it was asked for), the path it was chosen from, if it was; the L1 share."""
 
     C: float
     reason: str = ""
     path: Points = ()
+    l1_ratio: float = 0.0
+
+    @property
+    def kind(self) -> str:
+        """The penalty's name."""
+        if 0 < self.l1_ratio < 1:
+            return f"elastic net ({self.l1_ratio:g} of it L1)"
+        return "L1" if self.l1_ratio else "L2"
 
     def penalty(self, *, on_standardized: bool) -> str:
         """The penalty and its scale, in words."""
@@ -262,16 +270,19 @@ class Strength:
             return "none"
         why = f", {self.reason}" if self.reason else ""
         scale = "standardised" if on_standardized else "raw"
-        return f"L2 with C = {self.C:g}{why}, on {scale} columns, the intercept free"
+        return f"{self.kind} with C = {self.C:g}{why}, on {scale} columns, the intercept free"
 
 
 def strength_of(options: TrainingOptions, rows: FittingRows) -> Strength:
     """The C that was asked for; for "auto" the chosen one, or 1 where choosing is not offered.
 
-    Gradient descent has no certified optimum whose leave-one-out could be trusted; see ``FittingRows.is_affordable``.
+    Gradient descent has no certified optimum whose leave-one-out could be trusted; under an L1 penalty a row that is left
+    out may change which coefficients are 0; see ``FittingRows.is_affordable``.
     """
     if options.C != "auto":
-        return Strength(options.C)
+        return Strength(options.C, l1_ratio=options.l1_ratio)
+    if options.has_l1:
+        return Strength(1.0, "leave-one-out being for L2 alone", l1_ratio=options.l1_ratio)
     if options.solver == "gradient-descent":
         return Strength(1.0, "gradient descent choosing none")
     if not rows.is_affordable:

@@ -176,12 +176,13 @@ def fit(columns: Columns, training: TrainingData, options: TrainingOptions) -> F
         strength = strength_of(options, rows)
         estimator = LogisticRegression(
             C=strength.C,
+            l1_ratio=options.l1_ratio,
             fit_intercept=options.fit_intercept,
             solver=options.solver,
             tol=options.tol,
             max_iter=options.max_iter,
             learning_rate=options.learning_rate,
-            covariance="observed" if rows.n_params <= MAX_PARAMS_WITH_COVARIANCE else None,
+            covariance="observed" if rows.n_params <= MAX_PARAMS_WITH_COVARIANCE and not options.has_l1 else None,
         )
         estimator.fit(rows.X, training.labels, rows.weights)
     return Fitted(estimator, scaling, rows, strength)
@@ -201,8 +202,9 @@ def fitting_rows(columns: Columns, training: TrainingData, options: TrainingOpti
 
 
 def training_record(fitted: Fitted, training: TrainingData, options: TrainingOptions) -> TrainingRecord:
-    """What was asked for, what was chosen, and what leave-one-out says of a fit that is certified."""
+    """What was asked for, what was chosen, and what leave-one-out says of a fit that is certified and has no L1 penalty."""
     is_certified = fitted.estimator.certificate_.status == Status.OPTIMAL.value
+    is_answerable = is_certified and not options.has_l1
     C = fitted.strength.C
     return TrainingRecord(
         options=options.as_json(),
@@ -210,7 +212,7 @@ def training_record(fitted: Fitted, training: TrainingData, options: TrainingOpt
         penalty=fitted.strength.penalty(on_standardized=options.standardizes),
         C=C if math.isfinite(C) else None,
         strength_path=fitted.strength.path,
-        leave_one_out=leave_one_out_record(fitted.rows, fitted.estimator) if is_certified else None,
+        leave_one_out=leave_one_out_record(fitted.rows, fitted.estimator) if is_answerable else None,
     )
 
 

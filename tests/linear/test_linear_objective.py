@@ -152,3 +152,47 @@ def test_largest_change_and_leverage_by_their_definition() -> None:
 
     assert leverage == pytest.approx(((directions @ factor) ** 2).sum(axis=1).max(), rel=1e-13)
     assert change == pytest.approx(np.abs(directions @ w).max(), rel=1e-13)
+
+
+@pytest.mark.parametrize("name", ["binary", "three-classes", "no-intercept-3"])
+def test_the_absolute_penalty_is_in_the_value_alone(name: str) -> None:
+    """Σ κ |coef| adds to every value of P and to no gradient; the intercepts and an objective without penalty have none."""
+    problem = next(problem for problem in PROBLEMS if problem.name == name)
+    smooth, n_columns = problem.objective, problem.X.shape[1]
+    l1 = np.arange(1.0, n_columns + 1)
+    objective = replace(smooth, rows=replace(smooth.rows, l1=l1))
+    w = np.random.default_rng(0).normal(size=objective.n_params)
+    expected = float((np.abs(w.reshape(-1, smooth.rows.width)[:, :n_columns]) @ l1).sum())
+
+    value, gradient = objective.value_and_gradient(w)
+
+    np.testing.assert_array_equal(gradient, smooth.value_and_gradient(w)[1])
+    assert value - smooth.value(w) == pytest.approx(expected)
+    assert objective.value(w) == pytest.approx(value)
+    assert objective.value_gradient_hessian(w)[0] == pytest.approx(value)
+    assert objective.without_penalty().value(w) == smooth.without_penalty().value(w)
+    assert not objective.restricted(np.zeros(0, dtype=np.intp), w)[0].l1_params.any()
+
+
+@pytest.mark.parametrize("problem", SMALL, ids=str)
+def test_losses_and_residuals_of_rows_add_up_to_value_and_gradient(problem: Problem) -> None:
+    """Each row's loss and residual, summed, are P and its gradient without the penalty."""
+    objective = problem.objective.without_penalty()
+    w = (
+        0.1
+        * np.random.default_rng(0).normal(size=objective.n_params)
+        / np.tile(
+            np.append(np.maximum(np.abs(problem.X).max(axis=0), 1e-300), np.ones(int(problem.fit_intercept))),
+            objective.n_params // objective.rows.width,
+        )
+    )
+
+    losses, residuals = objective.losses_and_residuals(objective.raw_prediction(w))
+
+    value, gradient = objective.value_and_gradient(w)
+    s = problem.sample_weight
+    summed = objective.rows.transposed_product((s * residuals.T).T)
+    # The largest that a sum of so many terms can be: what its rounding is measured by.
+    size = np.tile(s @ np.abs(objective.rows.augmented()), objective.n_params // objective.rows.width)
+    assert s @ losses == pytest.approx(value, rel=1e-13)
+    np.testing.assert_array_less(np.abs(summed - gradient), 1e-13 * size + 1e-300)

@@ -29,7 +29,7 @@ NAN, INF = float("nan"), float("inf")
 
 REFUSED: dict[str, tuple[Any, ...]] = {
     "C": (0, -1, NAN, "1", None, True, 1e-320, [1.0]),
-    "l1_ratio": (0.5, None, NAN),
+    "l1_ratio": (-0.1, 1.1, None, NAN, True),
     "solver": ("lbfgs", None, ""),
     "tol": (0, -1e-3, INF, NAN, "small"),
     "max_iter": (0, -1, 1.5, INF, NAN, True, "many"),

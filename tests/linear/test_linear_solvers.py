@@ -164,6 +164,12 @@ def test_the_safe_rate_is_that_of_the_curvature() -> None:
 
 def test_every_solver_is_listed() -> None:
     """The names that the estimator takes are those of the solvers, and "auto"."""
-    assert [solver.name for solver in SOLVERS] == ["newton", "newton-cg", "row-space", "gradient-descent"]
-    assert set(SOLVER_NAMES) == {"auto", "newton", "newton-cg", "row-space", "gradient-descent"}
-    assert [solver.promises_optimum for solver in SOLVERS] == [True, True, True, False]
+    assert [solver.name for solver in SOLVERS] == [
+        "newton",
+        "newton-cg",
+        "row-space",
+        "prox-newton",
+        "gradient-descent",
+    ]
+    assert set(SOLVER_NAMES) == {"auto", "newton", "newton-cg", "row-space", "prox-newton", "gradient-descent"}
+    assert [solver.promises_optimum for solver in SOLVERS] == [True, True, True, True, False]

@@ -93,7 +93,7 @@ BODIES: list[tuple[str, str | None, Any]] = [
         for name in ("solver", "missing", "standardize")
     ),
     ("invalid-parameter", "/options/validation_fraction", options(validation_fraction=1)),
-    ("invalid-parameter", "/options/l1_ratio", options(l1_ratio=0.5)),
+    ("invalid-parameter", "/options/l1_ratio", options(l1_ratio=1.5)),
     ("invalid-parameter", "/options/class_weight", options(class_weight=SECRET)),
     ("invalid-parameter", "/options/C", options(C=0, tol=0)),
     ("invalid-parameter", "/options/tol", options(C=0, tol=0)),
