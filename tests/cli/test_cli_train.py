@@ -95,6 +95,15 @@ def test_gate_decides_the_exit_code(here: Logitd, store: ModelStore, promote: st
     assert store.aliases("moons")["live"].version == live
 
 
+def test_an_l1_penalty_from_the_command_line(here: Logitd) -> None:
+    """``--l1-ratio`` fits an L1 penalty, and the report says so."""
+    done = here("train", "breast-cancer", "--model", "cancer", "--l1-ratio", "1", "--C", "0.1")
+
+    assert done.code == 0
+    assert "penalty: L1 with C = 0.1" in done.out
+    assert "prox-newton" in done.out
+
+
 def test_better_means_a_lower_held_out_loss(here: Logitd) -> None:
     """``if_better`` promotes the first version, and later only what beats the live one on the held-out rows."""
     first = here("train", "moons", "--model", "moons", "--C", "0.001", "--promote", "if_better")

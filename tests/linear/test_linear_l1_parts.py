@@ -222,3 +222,12 @@ def test_columns_join_by_what_exceeds_the_penalty() -> None:
     assert excess[columns[columns != 7]].min() >= np.sort(excess)[-65]
     np.testing.assert_array_equal(needed_columns(harsher, w, dual), [7])
     assert len(needed_columns(objective, np.ones(501), dual)) == 500
+
+
+def test_a_model_without_curvature_stays_where_it_is() -> None:
+    """Coordinates that H does not bend are not moved, and nothing is divided by 0."""
+    w, gradient, l1 = np.array([1.0, 0.0, -2.0]), np.array([5.0, 5.0, 0.0]), np.ones(3)
+
+    x = L1Model(w, gradient, DenseCurvature(np.zeros((3, 3))), l1).minimum()
+
+    np.testing.assert_array_equal(x, w)

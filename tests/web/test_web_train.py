@@ -97,6 +97,17 @@ def test_an_uncertified_fit_is_published_but_not_live(training: Client) -> None:
     assert training.post("/predict?model=abc", json=[[1, 2, 3]]).json()["version"] == 1
 
 
+def test_an_l1_penalty_over_http(training: Client) -> None:
+    """``l1_ratio`` fits an L1 penalty: certified, live, zeros exact, no standard errors."""
+    body = training.post("/train", json={**BODY, "options": {"l1_ratio": 1.0, "C": 0.05}}).json()
+
+    assert body["promoted"]
+    assert body["certificate"]["solver"] == "prox-newton"
+    assert body["penalty"].startswith("L1 with C = 0.05")
+    assert 0.0 in [entry["value"] for entry in body["coefficients"]]
+    assert {entry["standard_error"] for entry in body["coefficients"]} == {None}
+
+
 def test_separation_is_told_or_refused(training: Client) -> None:
     """T3: separated classes are 422 without a penalty, 201 with a warning and finite numbers with one."""
     refused = training.post("/train", json={**SEPARATED, "options": {"C": "inf"}})

@@ -158,7 +158,8 @@ class L1Model:
         first = float(slope @ step + self.l1 @ np.where(x != 0, np.sign(x) * step, np.abs(step)))
         bend = float(step @ self.curvature.product(step))
         before = first + np.concatenate([[0.0], np.cumsum(jumps[:-1])])
-        past = before + bend * kinks + jumps >= 0
+        with np.errstate(invalid="ignore"):
+            past = before + bend * kinks + jumps >= 0
         k = int(np.argmax(past)) if past.any() else len(kinks) - 1
         t = min(float(kinks[k]), -float(before[k]) / bend if bend > 0 else math.inf)
         if not 0 < t < math.inf:
