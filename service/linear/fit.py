@@ -260,6 +260,6 @@ def _rank(objective: Objective, solution: Solution) -> int | None:
     if solution.rank is not None:
         return solution.rank
     rows = objective.rows
-    if objective.l2_params.any() and min(rows.n_rows, rows.width) > MOST_RANKED_COLUMNS:
+    if (objective.l2_params.any() or objective.l1_params.any()) and min(rows.n_rows, rows.width) > MOST_RANKED_COLUMNS:
         return None
     return design_rank(rows)

@@ -15,6 +15,9 @@ from service.linear.lanes import in_lanes
 from service.linear.link import log_sum_of_shifted, softmax
 from service.linear.objective import NO_L1, Rows, added
 
+# Pairs of more classes take longer than they are worth.
+MOST_CLASSES_IN_PAIRS = 20
+
 
 @dataclass(frozen=True)
 class SoftmaxObjective:
@@ -130,8 +133,9 @@ class SoftmaxObjective:
             p = p.astype(dtype, copy=False)
             joint = (p[:, :, None] * weighted[:, None, :]).reshape(len(rows), -1)
             hessian -= joint.T @ joint
+            spread = np.sqrt(p * others(p))
             for k in range(K):
-                scaled = np.sqrt(p[:, k] * others(p, k))[:, None] * weighted
+                scaled = spread[:, k, None] * weighted
                 diagonal[k] += scaled.T @ scaled
         for k in range(K):
             hessian[own[k], own[k]] = diagonal[k]
@@ -149,15 +153,14 @@ class SoftmaxObjective:
         def product(v: Vector) -> Vector:
             return self.rows.there_and_back(v, change, self.n_classes) + self.l2_params * v
 
-        curvature = np.column_stack([p[:, k] * others(p, k) for k in range(self.n_classes)])
-        return product, self.rows.transposed_product(s * curvature, squared=True) + self.l2_params
+        return product, self.rows.transposed_product(s * p * others(p), squared=True) + self.l2_params
 
     def intercept_hessian(self, w: Vector) -> Matrix:
         p, K = softmax(self.raw_prediction(w) + self.offset), self.n_classes
-        hessian = np.zeros((K, K, self.rows.width))
+        hessian, own = np.zeros((K, K, self.rows.width)), p * others(p)
         for k in range(K):
             curvature = -p * p[:, k, None]
-            curvature[:, k] = p[:, k] * others(p, k)
+            curvature[:, k] = own[:, k]
             curvature *= self.rows.sample_weight[:, None]
             hessian[k] = self.rows.transposed_product(curvature).reshape(K, -1)
         diagonal = float(np.trace(hessian[:, :, -1])) / K
@@ -198,11 +201,19 @@ class SoftmaxObjective:
         return float(np.ptp(raw_step, axis=1).max(initial=0.0))
 
     def largest_leverage(self, factor: Matrix) -> float:
-        """See ``Objective``; for a pair of classes, a = (eₖ - eⱼ) ⊗ (x, 1)."""
-        by_class = factor.reshape(self.n_classes, self.rows.width, -1)
-        largest = 0.0
-        for _, rows in self.rows.dense_parts():
+        """See ``Objective``; for a pair of classes, a = (eₖ - eⱼ) ⊗ (x, 1).
+
+        Of many classes a bound: the norm of a difference is at most the sum of the norms.
+        """
+        by_class, largest = factor.reshape(self.n_classes, self.rows.width, -1), 0.0
+        # Without columns every row is the same.
+        parts = self.rows.dense_parts(None if self.rows.n_columns else slice(0, 1))
+        for _, rows in parts:
             projected = np.einsum("ip,kpr->kir", rows, by_class, optimize=True)
+            if self.n_classes > MOST_CLASSES_IN_PAIRS:
+                norms = np.sort(np.sqrt((projected**2).sum(axis=2)), axis=0)
+                largest = max(largest, float((norms[-1] + norms[-2]).max()) ** 2)
+                continue
             for k in range(self.n_classes):
                 for j in range(k):
                     largest = max(largest, float(((projected[k] - projected[j]) ** 2).sum(axis=1).max()))
@@ -214,10 +225,7 @@ class SoftmaxObjective:
             size, p = block.magnitudes(), softmax(self._logits_of(block, w) + self._offset_of(part))
             moved = self._logits_of(size, np.abs(w))
             # The rounding of η moves p_k by p_k (1 - p_k) for its own logit and by p_k p_j for another.
-            cross = p * moved
-            wobble = np.column_stack(
-                [p[:, k] * (others(p, k) * moved[:, k] + others(cross, k)) for k in range(self.n_classes)]
-            )
+            wobble = p * (others(p) * moved + others(p * moved))
             wobble += np.abs(residuals(p, self.y[part]))
             wobble *= self.rows.sample_weight[part, None]
             total[:, : self.rows.n_columns] += size.transposed_product(wobble)
@@ -260,9 +268,12 @@ class SoftmaxObjective:
         return replace(self, rows=rows, offset=offset), start
 
 
-def others(p: Matrix, k: int) -> Vector:
-    """1 - p[:, k] as the sum of the other classes, so that nothing cancels: (n, K) → (n,)."""
-    return np.asarray(p[:, :k].sum(axis=1) + p[:, k + 1 :].sum(axis=1), dtype=np.float64)
+def others(p: Matrix) -> Matrix:
+    """1 - p as the sum of the other classes, so that nothing cancels: (n, K) → (n, K), from both sides."""
+    result = np.zeros_like(p)
+    np.cumsum(p[:, :-1], axis=1, out=result[:, 1:])
+    result[:, :-1] += np.cumsum(p[:, :0:-1], axis=1)[:, ::-1]
+    return result
 
 
 def residuals(p: Matrix, y: Index) -> Matrix:

@@ -150,7 +150,7 @@ def test_memory_that_is_not_there_is_exit_code_6(folder: Path) -> None:
 
     # 10 000 parameters: the Hessian alone takes 800 MB.
     done = logitd(
-        *("train", "t.csv", "--target", "y", "--model", "m", "--validation-fraction", "0"),
+        *("train", "t.csv", "--target", "y", "--model", "m", "--validation-fraction", "0", "--solver", "newton"),
         folder=folder,
         variables={"OPENBLAS_NUM_THREADS": "1"},
         shell='ulimit -v 1000000; "$@"',

@@ -140,7 +140,7 @@ def test_the_root_of_the_curvature_is_one(logits: list[float]) -> None:
 
     (G,) = curvature_root(p)
 
-    W = np.diag([p[0, k] * others(p, k)[0] for k in range(len(logits))]) - np.triu(np.outer(p, p), 1)
+    W = np.diag((p * others(p))[0]) - np.triu(np.outer(p, p), 1)
     W += np.triu(W, 1).T
     size = np.sqrt(np.diag(W))
     # Below 1e-290 the products of probabilities lose digits to underflow.
