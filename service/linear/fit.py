@@ -24,6 +24,8 @@ from service.linear.solvers import GradientDescent, Newton, NewtonCG, ProxNewton
 
 # The Hessian of so many parameters takes 800 MB.
 MAX_NEWTON_PARAMS = 10_000
+# The Gram matrix of so many rows takes 3.2 GB.
+MAX_GRAM_ROWS = 20_000
 # The rank of more columns costs as much as a fit that has a penalty.
 MOST_RANKED_COLUMNS = 1_000
 # Beyond, conjugate gradients are faster.
@@ -125,7 +127,10 @@ def objective_of(rows: Rows, index: Index, n_classes: int) -> BinaryObjective | 
 def choose_solver(
     specification: Specification, n_rows: int, n_columns: int, n_classes: int, *, is_scattered: bool = False
 ) -> tuple[Solver, str]:
-    """The solver and why it is this one; is_scattered: whether most cells are zeros that nobody reads.  Raises InvalidParameter when Newton's Hessian would be too large."""
+    """The solver and why it is this one; is_scattered: whether most cells are zeros that nobody reads.
+
+    Raises InvalidParameter when a Hessian, or a Gram matrix of the rows, would be too large.
+    """
     n_params = (n_columns + int(specification.fit_intercept)) * (1 if n_classes == 2 else n_classes)
     budget = {} if specification.max_iter is None else {"max_iter": specification.max_iter}
     if specification.l1 > 0 or specification.solver == ProxNewton.name:
@@ -139,6 +144,12 @@ def choose_solver(
         raise InvalidParameter(
             f"{n_params} parameters need a Hessian of more than {MAX_NEWTON_PARAMS} squared numbers; "
             'use fewer columns or classes, a finite C with solver="newton-cg", or solver="gradient-descent"'
+        )
+    if name == "row-space" and n_rows > MAX_GRAM_ROWS:
+        raise InvalidParameter(
+            f"{n_rows} rows need a Gram matrix of more than {MAX_GRAM_ROWS} squared numbers; "
+            'use solver="auto", or "newton-cg" with a finite C',
+            pointer="/options/solver",
         )
     kinds: dict[str, type[Newton | NewtonCG | RowSpace]] = {kind.name: kind for kind in (Newton, NewtonCG, RowSpace)}
     return kinds[name](tol=specification.tol, **budget), reason

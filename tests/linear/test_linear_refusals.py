@@ -171,3 +171,9 @@ def test_unfitted_is_said() -> None:
     """Prediction before any fit names the remedy."""
     with pytest.raises(AttributeError, match="call fit first"):
         LogisticRegression().predict(X)
+
+
+def test_a_gram_matrix_that_is_too_large_is_refused() -> None:
+    """More rows than a Gram matrix holds are refused, with the solvers that take them."""
+    with pytest.raises(InvalidParameter, match="newton-cg"):
+        LogisticRegression(solver="row-space").fit(np.zeros((20_001, 1)), np.arange(20_001) % 2)
