@@ -31,6 +31,8 @@ Separation: TypeAlias = Literal["none", "quasi", "complete", "undecided"]
 
 # u < 1 proves that a finite optimum exists; so close to 1 rounding could feign it.
 LARGEST_TRUSTED_U = 0.9
+# Below, bound (B) is half the squared decrement but for 1 %.
+SMALL_U = 1e-2
 # Columns that agree to ten digits count as the same: what is left of their difference is rounding of the data.
 DEPENDENT = 1e-10
 
@@ -75,9 +77,22 @@ def gap_bound(objective: Objective, w: Vector, gradient: Vector, factor: Factor)
         left_out += 0.5 * float((objective.l2_params * w) @ w)
     rounding = np.abs(factor.F.T) @ objective.gradient_rounding(w)
     newton_decrement = float(np.linalg.norm(np.abs(factor.F.T @ gradient) + rounding)) * factor.slack
-    with np.errstate(over="ignore"):
-        leverage = math.sqrt(objective.largest_leverage(factor.F)) * factor.slack
+    leverage = leverage_root(objective, factor, factor.F, newton_decrement) * factor.slack
     return bound_from_decrement(newton_decrement, leverage) + left_out
+
+
+def leverage_root(objective: Objective, factor: Factor, F: Matrix, newton_decrement: float) -> float:
+    """R, or a bound on it that hardly raises bound (B): the largest norm of a row times that of the factor.
+
+    F: the factor over all parameters, (n_params, r).  Exactly, R costs a product of all rows with it.
+    """
+    # A pair of classes differs by two rows: (e_k - e_j) ⊗ x has norm √2 ‖x‖.
+    pair = math.sqrt(2.0) if objective.n_params > objective.rows.width else 1.0
+    with np.errstate(over="ignore", invalid="ignore"):
+        bound = objective.rows.largest_norm * factor.spread * pair
+        if bound * newton_decrement * factor.slack < SMALL_U:
+            return bound
+        return math.sqrt(objective.largest_leverage(F))
 
 
 def _curved_directions(objective: Objective) -> int:
@@ -95,7 +110,7 @@ def bound_from_decrement(newton_decrement: float, leverage: float) -> float:
     u = leverage * newton_decrement
     if not u < LARGEST_TRUSTED_U:
         return math.inf
-    if u < 1e-2:
+    if u < SMALL_U:
         # The closed form cancels here; u + (1 - u) log(1 - u) = Σ_{k ≥ 2} u^k / (k (k - 1)) ≤ u²/2 (1 + u).
         return 0.5 * newton_decrement**2 * (1.0 + u)
     return (u + (1.0 - u) * math.log1p(-u)) / leverage**2

@@ -22,7 +22,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from service.linear.certificate import bound_from_decrement
+from service.linear.certificate import bound_from_decrement, leverage_root
 from service.linear.certificate_l1 import DualGap, DualPoint, sum_error
 from service.linear.factor import EPS, Factor, factorise
 from service.linear.objective import Index, Matrix, Objective, Vector
@@ -77,7 +77,7 @@ def _sizes(part: SignedPart, inverse: Factor, chosen: Mask, slope: Vector, round
     decrement = float(np.linalg.norm(np.abs(F.T @ slope) + np.abs(F.T) @ rounding)) * slack
     wide = np.zeros((len(part.w), F.shape[1]))
     wide[chosen] = F
-    return decrement, math.sqrt(part.objective.largest_leverage(wide)) * slack
+    return decrement, leverage_root(part.objective, inverse, wide, decrement * part.factor) * slack
 
 
 def _stays_inside(whole: DualGap, dual: DualPoint, chosen: Index, distance: float) -> bool:
