@@ -12,9 +12,9 @@ import numpy as np
 from service.errors import InvalidParameter
 from service.linear import checks
 from service.linear.certificate import design_rank
-from service.linear.checks import Matrix, Vector
 from service.linear.coefficient_table import INTERCEPT
 from service.linear.columns import DenseColumns
+from service.linear.columns.arrays import Matrix, Vector
 from service.linear.estimator import LogisticRegression
 from service.linear.factor import factorise
 from service.linear.fit import objective_of

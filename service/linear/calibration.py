@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from service.errors import InvalidParameter
-from service.linear.metrics import Counts, Labels, Matrix, Vector, check_probabilities, positive_rows, row_weights
+from service.linear.columns.arrays import Matrix, Vector
+from service.linear.metrics import Counts, Labels, check_probabilities, positive_rows, row_weights
 
 
 @dataclass(frozen=True, slots=True)

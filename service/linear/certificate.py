@@ -24,8 +24,9 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
+from service.linear.columns.arrays import Matrix, Vector
 from service.linear.factor import EPS, Factor, factorise
-from service.linear.objective import Matrix, Objective, Rows, Vector
+from service.linear.objective import Objective, Rows
 
 Separation: TypeAlias = Literal["none", "quasi", "complete", "undecided"]
 

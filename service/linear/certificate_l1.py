@@ -30,8 +30,9 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from service.linear.columns.arrays import Index, Matrix, Vector
 from service.linear.factor import EPS
-from service.linear.objective import Index, Matrix, Objective, Rows, Vector
+from service.linear.objective import Objective, Rows
 
 # NumPy adds pairwise along the fast axis: some 20 + log₂(n / 128) roundings in a row.
 SUM_ERROR = 64 * EPS

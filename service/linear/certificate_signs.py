@@ -24,8 +24,9 @@ import numpy.typing as npt
 
 from service.linear.certificate import bound_from_decrement, leverage_root
 from service.linear.certificate_l1 import DualGap, DualPoint, sum_error
+from service.linear.columns.arrays import Index, Matrix, Vector
 from service.linear.factor import EPS, Factor, factorise
-from service.linear.objective import Index, Matrix, Objective, Vector
+from service.linear.objective import Objective
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
 

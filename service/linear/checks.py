@@ -23,11 +23,10 @@ from service.errors import (
     WrongType,
 )
 from service.linear.columns import CodedColumns, Columns, ColumnsOnDemand, DenseColumns, SparseColumns
+from service.linear.columns.arrays import Matrix, Vector
 from service.linear.interop import warn_column_vector
 from service.linear.lanes import parts_of
 
-Matrix: TypeAlias = npt.NDArray[np.float64]
-Vector: TypeAlias = npt.NDArray[np.float64]
 Labels: TypeAlias = npt.NDArray[Any]
 
 LARGEST_MAGNITUDE = 1e150

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from service.linear.certificate import Certificate
-from service.linear.intervals import Matrix, Vector, normal_quantile
+from service.linear.columns.arrays import Matrix, Vector
+from service.linear.intervals import normal_quantile
 from service.linear.likelihood import Likelihood
 
 INTERCEPT = "(intercept)"

@@ -11,13 +11,13 @@ import numpy as np
 
 from service.errors import InvalidParameter
 from service.linear import checks, interop
-from service.linear.checks import Labels, Matrix, Vector
+from service.linear.checks import Labels
 from service.linear.coefficient_table import INTERCEPT, CoefficientTable, coefficient_table, summary_text
 from service.linear.columns import Columns
+from service.linear.columns.arrays import Index, Matrix, Vector
 from service.linear.fit import Specification, fit_rows
 from service.linear.inference import COVARIANCES, standard_errors
 from service.linear.lanes import one_blas_thread
-from service.linear.objective import Index
 from service.linear.predict import log_probabilities, of_logits, probabilities
 from service.linear.solver import Status
 from service.linear.solvers import SOLVER_NAMES

@@ -5,13 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
-Matrix: TypeAlias = npt.NDArray[np.float64]
-Vector: TypeAlias = npt.NDArray[np.float64]
+from service.linear.columns.arrays import Matrix, Vector
 
 SMALL_TRIANGLE = 48
 LARGEST_ERROR = 0.5

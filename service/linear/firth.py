@@ -23,8 +23,9 @@ import numpy.typing as npt
 from service.errors import InvalidParameter, TooManyClasses, Underdetermined
 from service.linear import checks
 from service.linear.certificate import design_rank
-from service.linear.checks import Labels, Matrix, Vector
+from service.linear.checks import Labels
 from service.linear.columns import DenseColumns
+from service.linear.columns.arrays import Matrix, Vector
 from service.linear.factor import factorise
 from service.linear.leverage import leverages
 from service.linear.likelihood import ChiSquareTest

@@ -10,11 +10,11 @@ import numpy as np
 from service.errors import InvalidParameter, SeparationError
 from service.linear import checks
 from service.linear.certificate import Certificate, Separation, design_rank
-from service.linear.checks import Matrix, Vector
 from service.linear.columns import Columns
+from service.linear.columns.arrays import Index, Matrix, Vector
 from service.linear.inference import covariance_of, shrinkage_bias
 from service.linear.likelihood import Likelihood, likelihood_of
-from service.linear.objective import Index, Objective, Rows
+from service.linear.objective import Objective, Rows
 from service.linear.objective_binary import BinaryObjective
 from service.linear.objective_softmax import SoftmaxObjective
 from service.linear.scaling import Scaling

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
 import numpy as np
-import numpy.typing as npt
 
+from service.linear.columns.arrays import Matrix, Vector
 from service.linear.factor import factorise
-from service.linear.objective import Objective, Vector
+from service.linear.objective import Objective
 from service.linear.objective_binary import BinaryObjective
 from service.linear.objective_softmax import SoftmaxObjective
 from service.linear.sandwich import ROBUST, robust_covariance
-
-Matrix: TypeAlias = npt.NDArray[np.float64]
 
 COVARIANCES = ("observed", *ROBUST)
 

@@ -9,10 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from service.errors import InvalidParameter
+from service.linear.columns.arrays import Matrix
 from service.linear.link import log_softmax, sigmoid, softmax
 
-Matrix: TypeAlias = npt.NDArray[np.float64]
-Vector: TypeAlias = npt.NDArray[np.float64]
 Cube: TypeAlias = npt.NDArray[np.float64]
 
 

@@ -19,22 +19,18 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from service.errors import SeparationError
 from service.linear import metrics
+from service.linear.columns.arrays import Index, Matrix, Vector
 from service.linear.estimator import LogisticRegression
 from service.linear.factor import factorise
 from service.linear.leverage import left_out_residuals
 from service.linear.link import sigmoid, softmax
-from service.linear.objective import Index, Vector
 from service.linear.objective_binary import BinaryObjective
 from service.linear.objective_softmax import SoftmaxObjective
-
-Matrix: TypeAlias = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

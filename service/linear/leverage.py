@@ -32,9 +32,9 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from service.linear.columns.arrays import Matrix, Vector
 from service.linear.factor import EPS, Factor
 from service.linear.link import sigmoid, softmax
-from service.linear.objective import Matrix, Vector
 from service.linear.objective_binary import BinaryObjective
 from service.linear.objective_softmax import SoftmaxObjective, residuals
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from service.errors import InvalidParameter
-from service.linear.objective import Objective, Vector
+from service.linear.columns.arrays import Vector
+from service.linear.objective import Objective
 
 
 @dataclass(frozen=True, slots=True)

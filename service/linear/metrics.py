@@ -29,9 +29,8 @@ from service.errors import (
     TooManyClasses,
     WrongShape,
 )
+from service.linear.columns.arrays import Matrix, Vector
 
-Vector: TypeAlias = npt.NDArray[np.float64]
-Matrix: TypeAlias = npt.NDArray[np.float64]
 Mask: TypeAlias = npt.NDArray[np.bool_]
 Indices: TypeAlias = npt.NDArray[np.integer[Any]]
 Counts: TypeAlias = npt.NDArray[np.int64 | np.float64]  # whole numbers of rows, or sums of weights

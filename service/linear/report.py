@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from service.errors import LengthMismatch
-from service.linear.metrics import ClassScores, Labels, Vector, precision_recall_f1
+from service.linear.columns.arrays import Vector
+from service.linear.metrics import ClassScores, Labels, precision_recall_f1
 
 HEADERS = ("precision", "recall", "f1-score", "support")
 WIDEST_AVERAGE = "weighted avg"

@@ -27,9 +27,10 @@ import numpy.typing as npt
 
 from service.errors import InvalidParameter
 from service.linear.certificate import design_rank
+from service.linear.columns.arrays import Index, Matrix, Vector
 from service.linear.factor import Factor, factorise
 from service.linear.leverage import left_out_residuals, row_residuals, unbiased_residuals
-from service.linear.objective import Index, Matrix, Objective, Vector
+from service.linear.objective import Objective
 from service.linear.objective_binary import BinaryObjective
 from service.linear.objective_softmax import SoftmaxObjective
 

@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
+from service.linear.columns.arrays import Matrix, Vector
 from service.linear.lanes import in_lanes, parts_of
 
-Matrix: TypeAlias = npt.NDArray[np.float64]
-Vector: TypeAlias = npt.NDArray[np.float64]
 Read: TypeAlias = Callable[[slice], Matrix]
 
 # A part that is read and reduced, a megabyte.

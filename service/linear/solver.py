@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
-from service.linear.objective import Objective, Vector
+from service.linear.columns.arrays import Vector
+from service.linear.objective import Objective
 
 
 class Status(Enum):

@@ -8,8 +8,8 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from service.errors import InvalidParameter, SingleClass
-from service.linear.metrics import Vector, check_probabilities, row_weights
-from service.linear.objective import Index
+from service.linear.columns.arrays import Index, Vector
+from service.linear.metrics import check_probabilities, row_weights
 
 Criterion: TypeAlias = Literal["accuracy", "f1", "youden"]
 CRITERIA: tuple[Criterion, ...] = ("accuracy", "f1", "youden")

@@ -13,11 +13,12 @@ import numpy as np
 
 from service.errors import SeparationError
 from service.linear.columns import Columns
+from service.linear.columns.arrays import Index, Matrix, Vector
 from service.linear.estimator import LogisticRegression
 from service.linear.fit import objective_of
 from service.linear.lanes import one_blas_thread
 from service.linear.leave_one_out import figures, leave_one_out_logits, leave_one_out_loss, probabilities
-from service.linear.objective import Index, Matrix, Rows, Vector
+from service.linear.objective import Rows
 from service.linear.objective_binary import BinaryObjective
 from service.linear.objective_softmax import SoftmaxObjective
 from service.linear.threshold import CRITERIA, choose_threshold

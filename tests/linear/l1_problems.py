@@ -9,7 +9,7 @@ from functools import cache, cached_property
 import numpy as np
 from problems import PROBLEMS, Problem, Wide, drawn, solve_semidefinite, value_gradient_hessian
 
-from service.linear.objective import Vector
+from service.linear.columns.arrays import Vector
 from service.linear.objective_binary import BinaryObjective
 from service.linear.objective_softmax import SoftmaxObjective
 from service.linear.solvers import ProxNewton

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from service import LogisticRegression
-from service.linear.checks import Matrix
+from service.linear.columns.arrays import Matrix
 from service.linear.solvers import SOLVERS
 
 # An L1 penalty has problems and tests of its own.

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from service.linear.columns import DenseColumns
-from service.linear.objective import Index, Matrix, Rows, Vector
+from service.linear.columns.arrays import Index, Matrix, Vector
+from service.linear.objective import Rows
 from service.linear.objective_binary import BinaryObjective
 from service.linear.objective_softmax import SoftmaxObjective
 

@@ -11,8 +11,9 @@ from portable import OPTIMAL, bits, cases, every_solver, fit, parameters, two_or
 from problems import drawn
 
 from service.linear import lanes
-from service.linear.checks import Labels, Matrix, Vector
+from service.linear.checks import Labels
 from service.linear.columns import dense
+from service.linear.columns.arrays import Matrix, Vector
 from service.linear.solvers import GradientDescent, newton
 
 # Columns as they are, and columns so far from 0 that the fit brings them to scale first.

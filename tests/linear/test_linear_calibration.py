@@ -7,7 +7,7 @@ from sklearn.calibration import calibration_curve
 
 from service.errors import EmptyInput, InvalidParameter, LengthMismatch, NonFinite
 from service.linear.calibration import calibration_table, expected_calibration_error
-from service.linear.metrics import Vector
+from service.linear.columns.arrays import Vector
 
 binary_rows = st.lists(st.tuples(st.booleans(), st.floats(0, 1)), min_size=1, max_size=40).filter(
     lambda rows: len({label for label, _ in rows}) == 2

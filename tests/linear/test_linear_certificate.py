@@ -21,9 +21,10 @@ from problems import (
 from service.errors import SeparationError
 from service.linear.certificate import design_rank, gap_bound, ridge_gap_bound
 from service.linear.columns import DenseColumns
+from service.linear.columns.arrays import Matrix, Vector
 from service.linear.estimator import LogisticRegression
 from service.linear.factor import factorise
-from service.linear.objective import Matrix, Rows, Vector
+from service.linear.objective import Rows
 from service.linear.solvers import GradientDescent, Newton
 
 small_problems = pytest.mark.parametrize("problem", SMALL, ids=str)

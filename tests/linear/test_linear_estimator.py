@@ -14,7 +14,8 @@ from sklearn.linear_model import LogisticRegression as Peer
 
 from service import LogisticRegression
 from service.errors import InvalidParameter, SeparationError
-from service.linear.checks import Labels, Matrix
+from service.linear.checks import Labels
+from service.linear.columns.arrays import Matrix
 from service.linear.scaling import Scaling
 
 # The peers stop at a gradient of 1e-12; divided by curvatures of 1e-3 and more this is far below.

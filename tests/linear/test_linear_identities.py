@@ -8,7 +8,7 @@ from hypothesis import given, settings, strategies as st
 from problems import Problem, drawn
 
 from service import LogisticRegression
-from service.linear.checks import Matrix
+from service.linear.columns.arrays import Matrix
 from service.linear.objective_softmax import SoftmaxObjective
 from service.linear.solvers import Newton
 

@@ -13,7 +13,8 @@ from scipy.stats import chi2
 
 from service import LogisticRegression
 from service.errors import InvalidParameter, SingleClass, TooManyClasses, Underdetermined
-from service.linear.checks import Labels, Matrix
+from service.linear.checks import Labels
+from service.linear.columns.arrays import Matrix
 from service.linear.firth import firth_logistic, firth_test
 
 # ``firth_logistic`` stops 1e-9 standard errors from the maximum.

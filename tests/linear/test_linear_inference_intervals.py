@@ -16,8 +16,9 @@ from scipy.stats import chi2
 from service import LogisticRegression
 from service.errors import InvalidParameter
 from service.linear.after_fit import profile_interval
-from service.linear.checks import Labels, Matrix, Vector
+from service.linear.checks import Labels
 from service.linear.coefficient_table import INTERCEPT
+from service.linear.columns.arrays import Matrix, Vector
 from service.linear.intervals import probability_intervals
 
 STEP = 1e-6

@@ -12,7 +12,8 @@ from problems import Problem, Wide, drawn, solve_semidefinite, value_gradient_he
 from service import LogisticRegression
 from service.errors import InvalidParameter
 from service.linear.after_fit import cluster_covariance
-from service.linear.checks import Labels, Matrix
+from service.linear.checks import Labels
+from service.linear.columns.arrays import Matrix
 
 # Both stop at a gradient of 1e-12 and less; the curvatures here are above 1e-3.
 CLOSE = 1e-8

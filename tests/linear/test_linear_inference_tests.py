@@ -16,8 +16,8 @@ from scipy import stats
 from service import LogisticRegression
 from service.errors import InvalidParameter
 from service.linear.after_fit import score_test
-from service.linear.checks import Matrix
 from service.linear.coefficient_table import coefficient_table
+from service.linear.columns.arrays import Matrix
 from service.linear.intervals import normal_quantile
 from service.linear.likelihood import chi_squared_tail, likelihood_ratio_test
 

@@ -11,8 +11,8 @@ from sklearn.linear_model import LogisticRegression as Peer
 
 from service.errors import SeparationError
 from service.linear import lanes
+from service.linear.columns.arrays import Matrix
 from service.linear.estimator import LogisticRegression
-from service.linear.objective import Matrix
 from service.linear.solver import Status
 from service.linear.solvers import Newton
 from service.linear.solvers.kept_metric import Metric, descend, draw_sample

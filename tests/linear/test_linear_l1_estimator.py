@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression as Peer
 from service import LogisticRegression
 from service.errors import InvalidParameter
 from service.linear.after_fit import cluster_covariance
-from service.linear.checks import Matrix
+from service.linear.columns.arrays import Matrix
 from service.linear.fit import Specification, choose_solver
 from service.linear.objective_softmax import SoftmaxObjective
 from service.linear.solvers import ProxNewton

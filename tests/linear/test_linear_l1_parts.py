@@ -12,7 +12,7 @@ from problems import REFERENCE_ERROR, Problem, drawn
 
 from service.linear.certificate_l1 import Balanced, DualGap, flows, stationary
 from service.linear.certificate_signs import SignedPart, signed_gap
-from service.linear.objective import Matrix, Vector
+from service.linear.columns.arrays import Matrix, Vector
 from service.linear.objective_softmax import SoftmaxObjective
 from service.linear.solvers.l1_model import DenseCurvature, L1Model, ProductCurvature
 from service.linear.solvers.working_set import WorkingSet, needed_columns, without_gauge

@@ -9,6 +9,7 @@ import pytest
 from sklearn.datasets import load_breast_cancer, load_iris
 
 from service.linear.columns import DenseColumns
+from service.linear.columns.arrays import Index, Matrix, Vector
 from service.linear.estimator import LogisticRegression
 from service.linear.fit import objective_of
 from service.linear.leave_one_out import (
@@ -18,7 +19,7 @@ from service.linear.leave_one_out import (
     probabilities,
     recalibrate,
 )
-from service.linear.objective import Index, Matrix, Rows, Vector
+from service.linear.objective import Rows
 from service.linear.objective_binary import BinaryObjective
 from service.linear.objective_softmax import SoftmaxObjective
 

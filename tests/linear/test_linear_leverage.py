@@ -11,8 +11,9 @@ from hypothesis import given, strategies as st
 from problems import drawn
 
 from service import LogisticRegression
-from service.linear.checks import Labels, Matrix, Vector
+from service.linear.checks import Labels
 from service.linear.columns import DenseColumns
+from service.linear.columns.arrays import Matrix, Vector
 from service.linear.factor import Factor, factorise
 from service.linear.leverage import curvature_root, left_out_residuals, unbiased_residuals
 from service.linear.link import softmax

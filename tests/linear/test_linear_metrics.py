@@ -18,7 +18,8 @@ from service.errors import (
     WrongShape,
 )
 from service.linear import metrics
-from service.linear.metrics import Indices, Labels, Matrix, Vector
+from service.linear.columns.arrays import Matrix, Vector
+from service.linear.metrics import Indices, Labels
 
 EXACT = 1e-12  # both sides add at most a few dozen numbers of size one
 

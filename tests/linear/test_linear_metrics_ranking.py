@@ -11,7 +11,8 @@ from sklearn import metrics as peer
 
 from service.errors import NonFinite, TooManyClasses
 from service.linear import metrics
-from service.linear.metrics import Labels, Vector
+from service.linear.columns.arrays import Vector
+from service.linear.metrics import Labels
 
 EXACT = 1e-12  # both sides add at most a few dozen numbers of size one
 

@@ -7,7 +7,8 @@ import pytest
 from problems import PROBLEMS, SMALL, Problem, Wide, value_gradient_hessian
 
 from service.linear.columns import dense
-from service.linear.objective import Objective, Vector
+from service.linear.columns.arrays import Vector
+from service.linear.objective import Objective
 from service.linear.objective_binary import BinaryObjective
 from service.linear.objective_softmax import SoftmaxObjective
 

@@ -12,7 +12,8 @@ from portable import CLOSE, OPTIMAL, every_solver, fit, parameters, two_or_three
 from problems import Problem, drawn, reference_optimum
 
 from service import LogisticRegression
-from service.linear.checks import Labels, Matrix
+from service.linear.checks import Labels
+from service.linear.columns.arrays import Matrix
 from service.linear.interop import ConvergenceWarning
 
 # The name of the warning is scikit-learn's where scikit-learn is loaded; both are of this kind.

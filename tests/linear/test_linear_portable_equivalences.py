@@ -11,7 +11,8 @@ from portable import CLOSE, OPTIMAL, bits, cases, every_solver, fit, parameters,
 from problems import drawn
 
 from service import LogisticRegression
-from service.linear.checks import Labels, Matrix
+from service.linear.checks import Labels
+from service.linear.columns.arrays import Matrix
 
 UNCENTRED = "a column far from 0 that is not centred leaves the row Gram matrix without digits for the others"
 

@@ -13,7 +13,7 @@ from portable import OPTIMAL, bits, cases, every_solver, fit, two_or_three_class
 from problems import drawn
 
 from service import LogisticRegression
-from service.linear.checks import Matrix
+from service.linear.columns.arrays import Matrix
 
 Layout: TypeAlias = Callable[[Matrix, Path], Any]
 

@@ -14,9 +14,8 @@ import pytest
 from portable import CLOSE, every_solver, fit, largest_distance, parameters, two_or_three_classes
 from problems import drawn, entropy
 
-from service.linear.checks import Matrix, Vector
+from service.linear.columns.arrays import Index, Matrix, Vector
 from service.linear.link import softmax
-from service.linear.objective import Index
 
 # Rounding of raw coefficients of size 1.
 ROUNDING = 1e-12

@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression as Peer
 
 from service.errors import InvalidParameter
 from service.linear.certificate_l1 import DualGap
-from service.linear.objective import Vector
+from service.linear.columns.arrays import Vector
 from service.linear.solver import Status
 from service.linear.solvers import ProxNewton, prox_newton, working_set
 

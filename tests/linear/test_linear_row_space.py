@@ -11,8 +11,9 @@ from problems import REFERENCE_ERROR, Problem, drawn, reference_optimum
 from service.errors import InvalidParameter
 from service.linear.certificate import design_rank
 from service.linear.columns import DenseColumns
+from service.linear.columns.arrays import Matrix
 from service.linear.estimator import LogisticRegression
-from service.linear.objective import Matrix, Rows
+from service.linear.objective import Rows
 from service.linear.solver import Status
 from service.linear.solvers import Newton, RowSpace
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from service.linear.scaling import Matrix, Scaling
+from service.linear.columns.arrays import Matrix
+from service.linear.scaling import Scaling
 
 RNG = np.random.default_rng(1)
 

@@ -9,8 +9,8 @@ import pytest
 
 from service.errors import SeparationError
 from service.linear.columns import DenseColumns
+from service.linear.columns.arrays import Index, Matrix
 from service.linear.estimator import LogisticRegression
-from service.linear.objective import Index, Matrix
 from service.linear.separation import rounded_direction, verdict
 
 RNG = np.random.default_rng(4)

@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import accuracy_score, f1_score
 
 from service.errors import InvalidParameter, SingleClass
-from service.linear.objective import Index, Vector
+from service.linear.columns.arrays import Index, Vector
 from service.linear.threshold import CRITERIA, Costs, Criterion, choose_threshold
 
 COSTS = Costs(false_positive=1.0, false_negative=5.0)

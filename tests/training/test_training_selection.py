@@ -12,8 +12,8 @@ from training_runs import A, B, Y, table_of, trained, trained_on
 
 from service.errors import InvalidParameter, NumericOverflow
 from service.linear.columns import DenseColumns
+from service.linear.columns.arrays import Index, Matrix
 from service.linear.estimator import LogisticRegression
-from service.linear.objective import Index, Matrix
 from service.training import selection
 from service.training.options import parse_options
 from service.training.selection import FittingRows, choose_strength, refine, strength_grid, strength_of

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from service.linear.columns.arrays import Index, Matrix, Vector
-from service.linear.columns.dense import DenseColumns
 from service.linear.columns.moments import Moments, moments_of
 from service.linear.lanes import in_lanes
 from service.linear.scaling import Scaling
@@ -120,7 +119,3 @@ class SparseColumns:
 
     def square_norms(self) -> Vector:
         return self.squares().product(np.ones(self.csr.shape[1]))
-
-    def densified(self) -> DenseColumns:
-        """The same columns with their zeros written out."""
-        return DenseColumns(np.ascontiguousarray(self.dense()))

@@ -11,8 +11,9 @@ import numpy as np
 
 from service.errors import Diverged
 from service.linear.certificate import gap_bound, ridge_gap_bound
+from service.linear.columns.arrays import Vector
 from service.linear.factor import factorise
-from service.linear.objective import Objective, Rows, Vector
+from service.linear.objective import Objective, Rows
 from service.linear.objective_softmax import SoftmaxObjective
 from service.linear.solver import Solution, Status
 

@@ -16,8 +16,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from service.linear.certificate import bound_from_decrement, least_ridge_gap, ridge_gap_bound
+from service.linear.columns.arrays import Index, Matrix, Vector
 from service.linear.factor import Factor, factorise
-from service.linear.objective import Index, Matrix, Objective, Vector
+from service.linear.objective import Objective
 from service.linear.solvers.steps import take_step
 
 MEMORY = 10

@@ -23,8 +23,8 @@ from typing import Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from service.linear.columns.arrays import Matrix, Vector
 from service.linear.factor import inverse_of_lower
-from service.linear.objective import Matrix, Vector
 from service.linear.solvers.newton_cg import solve as solve_by_products
 
 Mask: TypeAlias = npt.NDArray[np.bool_]

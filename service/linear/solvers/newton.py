@@ -9,8 +9,9 @@ from typing import ClassVar
 import numpy as np
 
 from service.linear.certificate import gap_bound
+from service.linear.columns.arrays import Vector
 from service.linear.factor import factorise
-from service.linear.objective import Objective, Vector
+from service.linear.objective import Objective
 from service.linear.solver import Solution, Status
 from service.linear.solvers.kept_metric import Descent, Metric, approach, descend, draw_sample
 from service.linear.solvers.steps import take_step

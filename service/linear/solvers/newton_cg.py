@@ -12,7 +12,8 @@ import numpy as np
 
 from service.errors import InvalidParameter
 from service.linear.certificate import least_ridge_gap, ridge_gap_bound
-from service.linear.objective import Objective, Vector
+from service.linear.columns.arrays import Vector
+from service.linear.objective import Objective
 from service.linear.solver import Solution, Status
 from service.linear.solvers.kept_metric import draw_sample
 from service.linear.solvers.preconditioner import HeavyBlock

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from service.linear.columns.arrays import Index, Vector
 from service.linear.factor import Factor, factorise
-from service.linear.objective import Index, Objective, Vector
+from service.linear.objective import Objective
 from service.linear.solvers.kept_metric import draw_sample
 
 HEAVY_COLUMNS, ROWS_A_COLUMN = 500, 20

@@ -11,8 +11,9 @@ import numpy as np
 from service.errors import InvalidParameter
 from service.linear.certificate_l1 import DualGap, DualPoint
 from service.linear.certificate_signs import SignedPart, signed_gap
+from service.linear.columns.arrays import Matrix, Vector
 from service.linear.factor import EPS
-from service.linear.objective import Matrix, Objective, Vector
+from service.linear.objective import Objective
 from service.linear.solver import Solution, Status
 from service.linear.solvers.kept_metric import SUFFICIENT
 from service.linear.solvers.l1_model import L1Model

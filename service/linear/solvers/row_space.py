@@ -10,8 +10,9 @@ import numpy as np
 from service.errors import InvalidParameter
 from service.linear.certificate import ridge_gap_bound
 from service.linear.columns import DenseColumns
+from service.linear.columns.arrays import Matrix, Vector
 from service.linear.factor import EPS
-from service.linear.objective import Matrix, Objective, Rows, Vector
+from service.linear.objective import Objective, Rows
 from service.linear.solver import Solution, Status
 from service.linear.solvers.newton import Newton
 

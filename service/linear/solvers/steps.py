@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from service.linear.certificate import damping
-from service.linear.objective import Objective, Vector
+from service.linear.columns.arrays import Vector
+from service.linear.objective import Objective
 
 SAFE_CHANGE = 0.5
 

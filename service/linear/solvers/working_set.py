@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from service.linear.certificate_l1 import DualPoint
-from service.linear.objective import Index, Matrix, Objective, Vector
+from service.linear.columns.arrays import Index, Matrix, Vector
+from service.linear.objective import Objective
 from service.linear.solvers.kept_metric import draw_sample
 from service.linear.solvers.l1_model import Curvature, DenseCurvature, ProductCurvature
 
