@@ -56,6 +56,9 @@ class Settings(BaseModel):
     drain_s: int = Field(10, ge=0, le=3600, description="Seconds that requests in flight may take after SIGTERM.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     metrics: bool = Field(default=True, description="Whether `/metrics` is offered (on, off).")
+    fast_lane: bool = Field(
+        default=True, description="Whether predictions are answered in the HTTP parser, ahead of everything (on, off)."
+    )
     root_path: str = Field(
         "", pattern=r"^(/[A-Za-z0-9._~-]+)*$", description="Path prefix that a proxy in front strips off."
     )

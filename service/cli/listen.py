@@ -10,12 +10,14 @@ from types import FrameType
 
 import typer
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 import service
 from service.cli.surroundings import child_environment
 from service.settings import Settings
 from service.store.model_store import ModelStore
 from service.web.app import create_app
+from service.web.fast_lane import fast_lane
 
 # Longer than the idle time of common load balancers (60 s), so that it is they who close connections.
 KEEP_ALIVE_S = 75
@@ -28,6 +30,8 @@ def listen(chosen: Settings) -> None:
     app = create_app(chosen, model_store, child_environment())
     config = uvicorn.Config(
         app,
+        http=(fast_lane(app.state.desk) if chosen.fast_lane else None) or HttpToolsProtocol,
+        ws="none",
         log_config=None,
         access_log=False,
         server_header=False,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from service.model import Prediction
+from service.model import Matrix, Prediction
 from service.serving.registry import ModelRegistry
 from service.store.model_store import StoredModel
 from service.store.names import ModelRef
@@ -19,30 +19,34 @@ class DataPlane:
         """See ``ModelRegistry.resolve``."""
         return self._registry.resolve(ref)
 
+    def resolve_loaded(self, ref: ModelRef) -> StoredModel | None:
+        """See ``ModelRegistry.resolve_loaded``."""
+        return self._registry.resolve_loaded(ref)
+
     def predict(
         self,
         stored: StoredModel,
-        table: Table,
+        rows: Table | Matrix,
         *,
         threshold: float | None = None,
         explain: bool = False,
         interval: float | None = None,
     ) -> Prediction:
-        """The prediction of one version for each row of ``table``, which the model's own schema checks.
+        """The prediction of one version for each of ``rows``: see ``Model.probabilities``.
 
         threshold: see ``Model.labels``.  explain: adds the terms of each logit.  interval: adds the limits of each
         probability with this confidence, see ``Model.intervals``.
         """
         model = stored.model
-        probabilities = model.probabilities(table)
+        probabilities = model.probabilities(rows)
         return Prediction(
-            labels=model.labels(probabilities, threshold),
+            choices=model.choices(probabilities, threshold),
             probabilities=probabilities,
             classes=model.classes,
             model=stored.manifest.name,
             version=stored.manifest.version,
-            explanations=model.explain(table) if explain else None,
-            intervals=None if interval is None else model.intervals(table, interval),
+            explanations=model.explain(rows) if explain else None,
+            intervals=None if interval is None else model.intervals(rows, interval),
         )
 
     def is_ready(self) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -32,6 +34,18 @@ class Metrics:
         )
         build = Gauge("logitd_build_info", "The release that runs.", ("version",), registry=self._registry)
         build.labels(version).set(1)
+
+    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        self.requests.labels(method, route, status).inc()
+        self.seconds.labels(method, route).observe(seconds)
+
+    def predicted(
+        self, model: str, version: int, certainties: Sequence[float], parse: float, predict: float, encode: float
+    ) -> None:
+        self.rows.labels(model, version).inc(len(certainties))
+
+    def rejected(self, slug: str) -> None:
+        pass
 
     def text(self) -> bytes:
         """The exposition."""

@@ -6,6 +6,7 @@ import logging
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from threading import Lock
 from time import monotonic
 from types import MappingProxyType
 from typing import TypeAlias
@@ -39,6 +40,10 @@ class LoadedAliases:
         """The failures as the end of a sentence."""
         return "".join(f": {failure}" for failure in self.failures)
 
+    def is_outdated(self, stamp: Stamp, clock: Callable[[], float]) -> bool:
+        """Whether the alias file has another stamp by now, or a failure is due to be tried again."""
+        return self.stamp != stamp or (bool(self.failures) and clock() >= self.retry_at)
+
 
 @dataclass(frozen=True, slots=True)
 class LoadedModels:
@@ -53,7 +58,8 @@ class ModelRegistry:
 
     Each resolution looks at the stamp of the model's alias file, one ``stat``, so that a promotion by any process is
     seen by the next request.  A version that fails to load changes nothing but ``failed_reloads`` and a log line; it is
-    tried again every ``RETRY_S`` seconds, since the cause may have been the disk and not the file.
+    tried again every ``RETRY_S`` seconds, since the cause may have been the disk and not the file.  Any thread may ask;
+    one at a time loads.
 
     clock: seconds that only go forward.
     """
@@ -64,6 +70,22 @@ class ModelRegistry:
         self.default_model = default_model
         self.loaded = LoadedModels()
         self.failed_reloads = 0
+        self._loading = Lock()
+
+    def resolve_loaded(self, ref: ModelRef) -> StoredModel | None:
+        """What ``resolve`` returns, where that takes no more than one ``stat``; None where it has to read files."""
+        name = ref.name or self.default_model
+        if ref.version is not None:
+            return self.loaded.pinned.get((name, ref.version))
+        known = self.loaded.aliases.get(name)
+        if known is None:
+            return None
+        try:
+            is_outdated = known.is_outdated(self._store.stamp(name), self._clock)
+        except StoreUnavailable:
+            # A store that cannot be read now has no news: what is in memory goes on answering.
+            is_outdated = False
+        return None if is_outdated else known.versions.get(ref.alias or LIVE)
 
     def resolve(self, ref: ModelRef) -> StoredModel:
         """The loaded version that ``ref`` names now.
@@ -95,21 +117,21 @@ class ModelRegistry:
         return True
 
     def _current_aliases(self, name: str) -> LoadedAliases:
-        known = self.loaded.aliases.get(name)
-        try:
-            stamp = self._store.stamp(name)
-        except StoreUnavailable:
-            # A store that cannot be read now has no news: what is in memory goes on answering.
-            if known is None:
-                raise
-            return known
-        if known is not None and known.stamp == stamp and (not known.failures or self._clock() < known.retry_at):
-            return known
-        if stamp is None and known is None:
-            return LoadedAliases(None, MappingProxyType({}))
-        fresh = self._load_aliases(name, stamp, known)
-        self.loaded = replace(self.loaded, aliases=MappingProxyType({**self.loaded.aliases, name: fresh}))
-        return fresh
+        with self._loading:
+            known = self.loaded.aliases.get(name)
+            try:
+                stamp = self._store.stamp(name)
+            except StoreUnavailable:
+                if known is None:
+                    raise
+                return known
+            if known is not None and not known.is_outdated(stamp, self._clock):
+                return known
+            if stamp is None and known is None:
+                return LoadedAliases(None, MappingProxyType({}))
+            fresh = self._load_aliases(name, stamp, known)
+            self.loaded = replace(self.loaded, aliases=MappingProxyType({**self.loaded.aliases, name: fresh}))
+            return fresh
 
     def _load_aliases(self, name: str, stamp: Stamp, known: LoadedAliases | None) -> LoadedAliases:
         """Every alias with its version loaded; where that fails the version in memory stays."""
@@ -145,15 +167,17 @@ class ModelRegistry:
         return replace(fresh, retry_at=self._clock() + RETRY_S)
 
     def _pinned(self, name: str, version: int) -> StoredModel:
-        found = self.loaded.pinned.get((name, version))
-        if found is not None:
-            return found
-        loaded = self._store.load(name, version)
-        kept = list(self.loaded.pinned.items())[-(MAX_PINNED - 1) :]
-        self.loaded = replace(self.loaded, pinned=MappingProxyType(dict([*kept, ((name, version), loaded)])))
-        return loaded
+        with self._loading:
+            found = self.loaded.pinned.get((name, version))
+            if found is not None:
+                return found
+            loaded = self._store.load(name, version)
+            kept = list(self.loaded.pinned.items())[-(MAX_PINNED - 1) :]
+            self.loaded = replace(self.loaded, pinned=MappingProxyType(dict([*kept, ((name, version), loaded)])))
+            return loaded
 
     def forget(self, name: str, version: int) -> None:
         """Drop a version asked for by number, after it was deleted here."""
-        kept = {key: value for key, value in self.loaded.pinned.items() if key != (name, version)}
-        self.loaded = replace(self.loaded, pinned=MappingProxyType(kept))
+        with self._loading:
+            kept = {key: value for key, value in self.loaded.pinned.items() if key != (name, version)}
+            self.loaded = replace(self.loaded, pinned=MappingProxyType(kept))

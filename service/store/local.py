@@ -21,6 +21,7 @@ import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeAlias
 
@@ -59,6 +60,7 @@ class LocalStore:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._alias_path = lru_cache(maxsize=1024)(lambda name: os.fspath(self._model(name) / ALIASES))
 
     def names(self) -> list[str]:
         """The models that have a version, sorted."""
@@ -167,12 +169,14 @@ class LocalStore:
 
     def stamp(self, name: str) -> Stamp | None:
         """(inode, mtime in ns, size) of the alias file, which changes with every change of an alias; None without one."""
-        path = self._model(name) / ALIASES
-        with translated(f"reading {name}/{ALIASES}"):
-            try:
-                status = path.stat(follow_symlinks=False)
-            except (FileNotFoundError, NotADirectoryError):
-                return None
+        # Asked before each answer, so nothing is set up here that only a failure needs.
+        try:
+            status = os.lstat(self._alias_path(name))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError:
+            with translated(f"reading {name}/{ALIASES}"):
+                raise
         return status.st_ino, status.st_mtime_ns, status.st_size
 
     def is_writable(self) -> bool:

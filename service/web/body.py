@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
 from enum import Enum
+from functools import lru_cache
 
 from starlette.requests import Request
 
 from service.errors import InvalidEncoding
-from service.web.errors import PayloadTooLarge, UnsupportedEncoding, UnsupportedMediaType
+from service.web.errors import ACCEPTED, PayloadTooLarge, UnsupportedEncoding, UnsupportedMediaType
 
 MAX_GZIP_MEMBERS = 16
+# What comes after is no type that is read here, and need not be remembered.
+MAX_TYPE_LENGTH = 256
 # Python reads no more than 4300 digits as a number; 2**64 has 20.
 MAX_LENGTH_DIGITS = 20
-ACCEPTED = "application/json, text/csv"
 
 
 class MediaType(Enum):
@@ -23,13 +26,17 @@ class MediaType(Enum):
     CSV = "text/csv"
 
 
-def media_type(request: Request) -> MediaType:
+def media_type(headers: Mapping[str, str]) -> MediaType:
     """The type of the body: JSON when there is none, and for what ``curl -d`` sends by itself.
 
     Raises UnsupportedMediaType for other types and for charsets other than UTF-8.
     """
-    value = request.headers.get("content-type", "").lower()
-    kind, _, parameters = value.partition(";")
+    return _media_type(headers.get("content-type", "")[:MAX_TYPE_LENGTH])
+
+
+@lru_cache(maxsize=64)
+def _media_type(value: str) -> MediaType:
+    kind, _, parameters = value.lower().partition(";")
     charset = parameters.partition("charset=")[2].split(";")[0].strip(' "')
     if charset not in {"", "utf-8", "utf8"}:
         raise UnsupportedMediaType("the charset must be utf-8")
@@ -46,21 +53,32 @@ def media_type(request: Request) -> MediaType:
 async def read_body(request: Request, limit: int) -> bytes:
     """The whole body, inflated if it came as gzip; never more than ``limit`` bytes, on the wire and after.
 
-    Raises PayloadTooLarge as soon as the announced or the counted length passes the limit, UnsupportedEncoding, or
-    InvalidEncoding.
+    Errors: those of ``received`` and ``decoded``.
     """
-    encoding = request.headers.get("content-encoding", "identity").strip().lower()
-    if encoding not in {"identity", "", "gzip"}:
-        raise UnsupportedEncoding("the Content-Encoding must be gzip, or none")
+    return decoded(await received(request, limit), request.headers, limit)
+
+
+async def received(request: Request, limit: int) -> bytes:
+    """The body as it was sent; PayloadTooLarge as soon as the announced or the counted length passes the limit."""
     announced = request.headers.get("content-length", "0")
     if announced.isdecimal() and (len(announced) > MAX_LENGTH_DIGITS or int(announced) > limit):
-        raise _too_large(limit)
+        raise too_large(limit)
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > limit:
-            raise _too_large(limit)
-    return inflate(bytes(body), limit) if encoding == "gzip" else bytes(body)
+            raise too_large(limit)
+    return bytes(body)
+
+
+def decoded(body: bytes, headers: Mapping[str, str], limit: int) -> bytes:
+    """The body without its content coding; raises UnsupportedEncoding or what ``inflate`` raises."""
+    encoding = headers.get("content-encoding", "identity").strip().lower()
+    if encoding == "gzip":
+        return inflate(body, limit)
+    if encoding not in {"identity", ""}:
+        raise UnsupportedEncoding("the Content-Encoding must be gzip, or none")
+    return body
 
 
 def inflate(body: bytes, limit: int) -> bytes:
@@ -73,7 +91,7 @@ def inflate(body: bytes, limit: int) -> bytes:
         except zlib.error:
             raise InvalidEncoding("the body is not gzip, or is damaged") from None
         if len(inflated) > limit:
-            raise _too_large(limit)
+            raise too_large(limit)
         if not member.eof:
             raise InvalidEncoding("the gzip body ends too early")
         rest = member.unused_data
@@ -82,5 +100,6 @@ def inflate(body: bytes, limit: int) -> bytes:
     raise InvalidEncoding(f"the gzip body has more than {MAX_GZIP_MEMBERS} members")
 
 
-def _too_large(limit: int) -> PayloadTooLarge:
+def too_large(limit: int) -> PayloadTooLarge:
+    """The refusal of a longer body."""
     return PayloadTooLarge(f"the body may have at most {limit} bytes")

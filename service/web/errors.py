@@ -10,8 +10,10 @@ from starlette.responses import Response
 
 from service import errors
 from service.errors import ServiceError
+from service.web.call import Answer, Head
 
 PROBLEM_JSON = "application/problem+json"
+ACCEPTED = "application/json, text/csv"
 
 
 class RouteNotFound(ServiceError):
@@ -82,10 +84,32 @@ def problem_body(error: ServiceError, request_id: str, root_path: str = "") -> d
     return body
 
 
-def problem(error: ServiceError, request: Request, headers: dict[str, str] | None = None) -> Response:
-    """The answer for an error; 503 and 504 say when to come back."""
-    status = status_of(type(error))
-    body = problem_body(error, request.state.request_id, request.scope.get("root_path", ""))
+def headers_of(error: ServiceError) -> dict[str, str]:
+    """What the answer says besides its body: when to come back, what to send instead."""
+    headers = {"Content-Type": PROBLEM_JSON}
+    if status_of(type(error)) in {503, 504}:
+        headers["Retry-After"] = RETRY_AFTER_S
+    if isinstance(error, UnsupportedMediaType):
+        headers["Accept-Post"] = ACCEPTED
+    if isinstance(error, UnsupportedEncoding):
+        headers["Accept-Encoding"] = "gzip"
+    if isinstance(error, PayloadTooLarge):
+        # Else the server would have to read the rest of the body to find the next request.
+        headers["Connection"] = "close"
+    return headers
+
+
+def problem_answer(error: ServiceError, request_id: str, root_path: str = "") -> Answer:
+    """The answer for an error."""
+    body = problem_body(error, request_id, root_path)
     content = json.dumps(body, allow_nan=False, separators=(",", ":")).encode() + b"\n"
-    extra = {"Retry-After": RETRY_AFTER_S} if status in {503, 504} else {}
-    return Response(content, status, {**extra, **(headers or {})}, PROBLEM_JSON)
+    headers = headers_of(error)
+    head = Head(headers.items())
+    return Answer(body["status"], head, content, slug=error.slug, closes="Connection" in headers)
+
+
+def problem(error: ServiceError, request: Request, headers: dict[str, str] | None = None) -> Response:
+    """The same through the framework, with more headers."""
+    answer = problem_answer(error, request.state.request_id, request.scope.get("root_path", ""))
+    request.state.slug = answer.slug
+    return Response(answer.body, answer.status, {**headers_of(error), **(headers or {})})

@@ -33,7 +33,7 @@ class ModelRoutes:
 
     async def models(self, request: Request) -> Response:
         """The models by name, a page at a time; "next" is the path of the next page, or null."""
-        parameters = query.query_parameters(request, ("limit", "after"))
+        parameters = query.query_parameters(request.scope["query_string"], ("limit", "after"))
         limit = query.whole_number(parameters, "limit", default=PAGE, largest=LARGEST_PAGE)
         names = self._store.names()
         start = bisect_right(names, parameters["after"]) if "after" in parameters else 0
@@ -47,18 +47,18 @@ class ModelRoutes:
 
     async def model(self, request: Request) -> Response:
         """One model: versions, aliases, history."""
-        query.query_parameters(request, ())
+        query.query_parameters(request.scope["query_string"], ())
         return json_response(views.model(self._store, self._name(request)))
 
     async def version(self, request: Request) -> Response:
         """One version by number or alias: the manifest, with coefficients and standard errors."""
-        query.query_parameters(request, ())
+        query.query_parameters(request.scope["query_string"], ())
         stored = self._stored(request)
         return json_response(views.version(stored), headers=model_version(stored))
 
     async def delete(self, request: Request) -> Response:
         """Remove a version that no alias points to."""
-        query.query_parameters(request, ())
+        query.query_parameters(request.scope["query_string"], ())
         self._services.check_may_write(request)
         name, version = self._name(request), parse_version(request.path_params["version"])
         await asyncio.to_thread(self._services.control_plane.delete, name, version)
@@ -67,25 +67,25 @@ class ModelRoutes:
 
     async def summary(self, request: Request) -> Response:
         """The table that a statistician expects, as text."""
-        query.query_parameters(request, ())
+        query.query_parameters(request.scope["query_string"], ())
         stored = self._stored(request)
         return PlainTextResponse(views.summary(stored), headers=model_version(stored))
 
     async def example(self, request: Request) -> Response:
         """A request body that works, from the live version's features."""
-        query.query_parameters(request, ())
+        query.query_parameters(request.scope["query_string"], ())
         stored = self._services.data_plane.resolve(ModelRef(self._name(request)))
         return json_response(views.example(stored.model), headers=model_version(stored))
 
     async def alias(self, request: Request) -> Response:
         """Where an alias points, and since when; its ETag guards a move."""
-        query.query_parameters(request, ())
+        query.query_parameters(request.scope["query_string"], ())
         name, alias = self._name(request), check_alias(request.path_params["alias"])
         return alias_response(name, alias, self._alias(name, alias))
 
     async def move_alias(self, request: Request) -> Response:
         """Point an alias to a version: promotion and rollback. If-Match refuses when it moved meanwhile."""
-        query.query_parameters(request, ())
+        query.query_parameters(request.scope["query_string"], ())
         name, alias = self._name(request), check_alias(request.path_params["alias"])
         self._services.check_may_write(request)
         body = await read_body(request, self._services.settings.max_body_bytes)

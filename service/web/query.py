@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-
-from starlette.requests import Request
+from urllib.parse import parse_qsl
 
 from service.errors import InvalidParameter, UnknownField, quoted
 from service.store.names import ModelRef
@@ -16,10 +15,13 @@ NUMBER = re.compile(r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 
 
-def query_parameters(request: Request, known: Collection[str] | None) -> dict[str, str]:
-    """The parameters by name; ``known`` None takes any.  Raises UnknownField (nearest name), InvalidParameter."""
+def query_parameters(query: bytes, known: Collection[str] | None) -> dict[str, str]:
+    """The parameters of a query string by name; ``known`` None takes any.
+
+    Raises UnknownField (nearest name) or InvalidParameter.
+    """
     found: dict[str, str] = {}
-    for name, value in request.query_params.multi_items():
+    for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
         if known is not None and name not in known:
             raise UnknownField(f"{quoted(name)} is not a query parameter of this path", hint=nearest(name, known))
         if name in found:

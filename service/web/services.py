@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -32,7 +33,7 @@ class Services:
 
     def check_may_write(self, request: Request) -> None:
         """Raise CrossSite or WritesNotAllowed."""
-        check_same_site(request)
+        check_same_site(request.headers)
         if not self.settings.may_write:
             raise WritesNotAllowed(
                 "this service listens beyond this machine without keys, so it only predicts; bind it to 127.0.0.1, "
@@ -46,12 +47,12 @@ class Services:
             raise TrainingDisabled("training is switched off here (LOGITD_TRAIN=off)")
 
 
-def check_same_site(request: Request) -> None:
+def check_same_site(headers: Mapping[str, str]) -> None:
     """Raise CrossSite for what a browser sends from another site's page; other clients send neither header."""
-    if request.headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:
+    if headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:
         raise CrossSite("a browser sent this from another site's page")
-    origin = request.headers.get("origin")
-    if origin is not None and authority(origin) != request.headers.get("host"):
+    origin = headers.get("origin")
+    if origin is not None and authority(origin) != headers.get("host"):
         raise CrossSite("the Origin is not this site")
 
 

@@ -26,8 +26,8 @@ class TrainingRoutes:
         """Fit, store and, if the fit is certified, promote a new version; the Location header says where it is."""
         services = self._services
         services.check_may_train(request)
-        kind, key = media_type(request), idempotency_key(request)
-        parameters = query.query_parameters(request, known=None if kind is MediaType.CSV else ())
+        kind, key = media_type(request.headers), idempotency_key(request)
+        parameters = query.query_parameters(request.scope["query_string"], known=None if kind is MediaType.CSV else ())
         body = await read_body(request, services.settings.max_train_body_bytes)
         try:
             answer = await services.trainer.train(TrainingJob(body, kind is MediaType.CSV, parameters), key)

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from time import perf_counter
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -15,27 +11,19 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.serving.metrics import Metrics
 from service.web.errors import InternalError, problem
+from service.web.prediction_desk import server_timing
+from service.web.request_id import request_id
 
 log = logging.getLogger("logitd.web")
 
-REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 UNMATCHED = "(none)"
 # A client may invent methods; a label may not grow with them.
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"})
 
 
-@contextmanager
-def phase(request: Request, name: str) -> Iterator[None]:
-    """Time a part of the work on a request; it shows in ``Server-Timing``."""
-    began = perf_counter()
-    yield
-    request.state.phases.append((name, perf_counter() - began))
-
-
 class RequestContext:
     """Gives every request an id and every answer its headers, and counts it.
 
-    A client's ``X-Request-Id`` is kept when it is 1 to 128 letters, digits, dots, dashes and underscores.
     root_path: the prefix that a proxy in front strips off; links in answers begin with it.
     """
 
@@ -49,11 +37,9 @@ class RequestContext:
             await self._app(scope, receive, send)
             return
         began = perf_counter()
-        given = Headers(scope=scope).get("x-request-id", "")
-        request_id = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        given_id = request_id(Headers(scope=scope).get("x-request-id"))
         state = scope.setdefault("state", {})
-        state["request_id"] = request_id
-        state["phases"] = []
+        state["request_id"] = given_id
         if self._root_path:
             scope["root_path"] = self._root_path
         status = 0
@@ -63,18 +49,17 @@ class RequestContext:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
-                headers["X-Request-Id"] = request_id
-                phases = [*state["phases"], ("total", perf_counter() - began)]
-                headers["Server-Timing"] = ", ".join(f"{name};dur={seconds * 1e3:.3f}" for name, seconds in phases)
+                headers["X-Request-Id"] = given_id
+                headers["Server-Timing"] = server_timing(state.get("answer"), perf_counter() - began)
             await send(message)
 
         with self._metrics.in_flight.track_inprogress():
             try:
                 await self._app(scope, receive, send_with_headers)
             except ClientDisconnect:
-                log.info("%s: the client left", request_id)
+                log.info("%s: the client left", given_id)
             except Exception:
-                log.exception("%s: a defect", request_id)
+                log.exception("%s: a defect", given_id)
                 if status:
                     raise
                 answer = problem(
@@ -86,5 +71,4 @@ class RequestContext:
     def _count(self, scope: Scope, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", UNMATCHED)
         method = scope["method"] if route != UNMATCHED and scope["method"] in METHODS else UNMATCHED
-        self._metrics.requests.labels(method, route, status).inc()
-        self._metrics.seconds.labels(method, route).observe(seconds)
+        self._metrics.answered(method, route, status, seconds)

@@ -1,0 +1,92 @@
+"""The shortest way from a body to numbers, for the bodies that nearly all requests have.
+
+A body is plain when it is rows of as many finite numbers as the model has columns, without null, names or strings:
+``{"instances": [[…], …]}``, a bare list of rows, or the same as CSV.  For every other body these functions return None,
+and the readers that can say what is wrong with it take over; what they accept, they read to the same numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+import simdjson
+
+from service.tabular.limits import Limits
+
+Matrix: TypeAlias = npt.NDArray[np.float64]
+Row: TypeAlias = list[float]  # or of whole numbers: a product with a float is the same
+
+# Above this length a parser that fills an array is faster than one that makes lists.
+FEW_BYTES = 4096
+FEW_ROWS = 8
+_INSTANCES = "instances"
+# What JSON allows around and beside numbers, and CSV does not.
+_MARKS_OF_JSON = (b"[", b"]", b"{", b" ", b"\t", b"\r")
+# KeyError and TypeError: another shape or another kind of cell; RuntimeError: a whole number beyond 64 bits.
+_NOT_PLAIN = (ValueError, TypeError, KeyError, AttributeError, RuntimeError)
+
+
+def few_rows(body: bytes, width: int) -> list[Row] | None:
+    """The rows of a short plain JSON body, at most ``FEW_ROWS`` of ``width`` cells, or None."""
+    # Without these letters there is no true, false or null; "instances" has neither.
+    if len(body) > FEW_BYTES or b"u" in body or b"f" in body:
+        return None
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    is_object = type(value) is dict
+    rows = value.get(_INSTANCES) if is_object else value
+    if type(rows) is not list or not 0 < len(rows) <= FEW_ROWS:
+        return None
+    # The name is the only string, so it is there once; no cell is a string, an object or a list.
+    if body.count(b'"') != 2 * is_object or body.count(b"{") != is_object or body.count(b"[") != len(rows) + 1:
+        return None
+    return rows if all(type(row) is list and len(row) == width for row in rows) else None
+
+
+def matrix(body: bytes, width: int, limits: Limits, parser: simdjson.Parser | None = None) -> Matrix | None:
+    """The rows of a plain JSON body, (n_rows, width), or None.
+
+    parser: kept by the caller between bodies, for one thread; it holds the memory of the largest that it has seen.
+    """
+    # The parser passes over a byte order mark, which JSON does not allow.
+    if not body.startswith((b"{", b"[")):
+        return None
+    try:
+        document: Any = (parser or simdjson.Parser()).parse(body)
+        if isinstance(document, simdjson.Object):
+            if len(document) != 1:
+                return None
+            document = document[_INSTANCES]
+        n_rows = len(document)
+        limits.check(n_rows, width)
+        cells = np.frombuffer(document.as_buffer(of_type="d"), dtype=np.float64)
+        is_rectangular = 0 < len(cells) == n_rows * width and all(len(row) == width for row in document)
+    except _NOT_PLAIN:
+        return None
+    # Rows of rows have more brackets.
+    if not is_rectangular or np.count_nonzero(np.frombuffer(body, dtype=np.uint8) == ord("[")) != n_rows + 1:
+        return None
+    return cells.reshape(n_rows, width)
+
+
+def csv_as_json(body: bytes, names: Sequence[str]) -> bytes | None:
+    """Plain CSV as the JSON that the functions above read, or None; a header row may name the columns in order.
+
+    Lines become rows, and what is no JSON number fails there: JSON's numbers are all numbers in CSV too.
+    """
+    text = body.replace(b"\r\n", b"\n").removesuffix(b"\n")
+    first, _, rest = text.partition(b"\n")
+    header = ",".join(names).encode()
+    if first == header:
+        text = rest
+    elif set(first.split(b",")) == set(header.split(b",")):
+        return None
+    if any(mark in text for mark in _MARKS_OF_JSON):
+        return None
+    return b"[[%b]]" % text.replace(b"\n", b"],[")

@@ -1,0 +1,56 @@
+"""``Call`` and ``Answer``: a request for predictions, and what is said to it, whichever way it came in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+
+class Head:
+    """Header lines that many answers share, in the two forms that are needed: pairs, and bytes as on the wire."""
+
+    __slots__ = ("pairs", "wire")
+
+    def __init__(self, headers: Iterable[tuple[str, str]]) -> None:
+        self.pairs = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+        self.wire = b"".join(b"%b: %b\r\n" % pair for pair in self.pairs)
+
+
+class Call(NamedTuple):
+    """A request to one of the paths of predictions.
+
+    query: without the question mark.  headers: by lower-case name, the first of each.  body: as it was sent.
+    root_path: what a proxy stripped off, in front of links.
+    """
+
+    path: str
+    query: bytes
+    headers: Mapping[str, str]
+    body: bytes
+    request_id: str
+    root_path: str = ""
+
+
+class Predicted(NamedTuple):
+    """What an answer says of its work: who answered, the probability of each row's class, and seconds by phase."""
+
+    model: str
+    version: int
+    certainties: Sequence[float]
+    parse: float
+    predict: float
+    encode: float
+
+
+class Answer(NamedTuple):
+    """Status, headers, body; ``predicted`` is None for a refusal, whose ``slug`` names the error.
+
+    closes: the connection cannot be used again.
+    """
+
+    status: int
+    head: Head
+    body: bytes
+    predicted: Predicted | None = None
+    slug: str = ""
+    closes: bool = False

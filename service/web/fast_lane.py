@@ -1,0 +1,266 @@
+"""``FastLane``: uvicorn's HTTP protocol, which answers predictions as soon as their last byte is there.
+
+Such a request never becomes an ASGI scope, a task or a queue of messages.  All others, and whatever is unusual about
+one of its kind, go uvicorn's way: chunked bodies, ``Expect``, HTTP/1.0, bodies that are too long, and requests that wait
+for the answer to one before them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from time import perf_counter
+from typing import Any, ClassVar, NamedTuple
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+from service.web.call import Answer, Call
+from service.web.dialects.native import PREDICT, PREDICT_PROBA
+from service.web.prediction_desk import READ_HEADERS, PredictionDesk
+
+log = logging.getLogger("logitd.web")
+
+PATHS = {path.encode(): path for path in (PREDICT, PREDICT_PROBA)}
+NAMES = {name.encode(): name for name in READ_HEADERS}
+END_OF_HEAD = b"\r\n\r\n"
+# From this length on a body is received into one buffer instead of being put together.
+LARGE_BODY = 64 * 1024
+# What the lane overrides, calls or reads of uvicorn's protocol.
+USED = frozenset(
+    {
+        *("connection_lost", "data_received", "on_body", "on_headers_complete", "on_message_begin"),
+        *("on_message_complete", "on_response_complete", "pause_writing", "resume_writing", "shutdown"),
+        *("_unset_keepalive_if_required", "timeout_keep_alive", "timeout_keep_alive_task"),
+        *("cycle", "expect_100_continue", "flow", "headers", "loop", "parser", "server_state", "tasks", "transport"),
+    }
+)
+MAX_KNOWN_HEADS, MAX_HEAD_BYTES = 256, 2048
+
+
+class Request(NamedTuple):
+    """The head of a request in the lane.  length: of its body."""
+
+    path: str
+    query: bytes
+    headers: Mapping[str, str]
+    length: int
+    keep_alive: bool
+
+
+class Pending:
+    """Stands where uvicorn looks for the request that is being answered, while a thread answers."""
+
+    def __init__(self, *, keep_alive: bool) -> None:
+        self.keep_alive = keep_alive
+        self.response_complete = False
+        self.disconnected = False
+        self.message_event = self
+
+    def set(self) -> None:
+        """Nobody waits for this event."""
+
+
+class FastLane(HttpToolsProtocol):
+    """One connection; ``fast_lane`` makes the class for a desk.
+
+    known_heads: heads of the past and what they were read as, since equal bytes are read the same again.
+    """
+
+    desk: ClassVar[PredictionDesk]
+    known_heads: ClassVar[dict[bytes, Request]]
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        # The request that is being received, if it is in the lane, and what there is of its body.
+        self._request: Request | None = None
+        self._body: bytes | bytearray = b""
+        self._n_received = 0
+        self._is_between = True
+        self._data = b""
+        self._began = 0.0
+        self._idle_since = 0.0
+        self._idle_timer: asyncio.TimerHandle | None = None
+
+    def data_received(self, data: bytes) -> None:
+        self._idle_since = self.loop.time()
+        if self.timeout_keep_alive_task is not None:
+            self._unset_keepalive_if_required()
+        if self._is_between and not self._is_answering:
+            end = data.find(END_OF_HEAD) + len(END_OF_HEAD)
+            request = self.known_heads.get(data[:end])
+            if request is not None and len(data) == end + request.length:
+                self._began = perf_counter()
+                self._answer(request, data[end:])
+                return
+            self._data = data
+        super().data_received(data)
+        self._data = b""
+
+    @property
+    def _is_answering(self) -> bool:
+        """Whether the answer to a request that left the lane, or went to a thread, is not complete."""
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is not None and not cycle.response_complete
+
+    def on_message_begin(self) -> None:
+        self._is_between = False
+        self._request = None
+        self.url = b""
+        self.expect_100_continue = False
+        self.headers = []
+
+    def on_headers_complete(self) -> None:
+        self._began = perf_counter()
+        self._request = self._read_head()
+        if self._request is None:
+            self._go_the_usual_way()
+        elif self._request.length >= LARGE_BODY:
+            self._body, self._n_received = bytearray(self._request.length), 0
+        else:
+            self._body = b""
+
+    def _go_the_usual_way(self) -> None:
+        """Make up for ``on_message_begin``."""
+        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.expect_100_continue = url, expects
+        self.headers += headers
+        super().on_headers_complete()
+
+    def _read_head(self) -> Request | None:
+        """The request, if it is one for the lane."""
+        path, _, query = self.url.partition(b"?")
+        if path not in PATHS or self.expect_100_continue:
+            return None
+        parser = self.parser
+        if parser.get_method() != b"POST" or parser.should_upgrade() or parser.get_http_version() != "1.1":
+            return None
+        if self._is_answering:
+            return None
+        headers: dict[str, str] = {}
+        for name, value in self.headers:
+            key = NAMES.get(name)
+            if key is not None and key not in headers:
+                headers[key] = value.decode("latin-1")
+        length = int(headers.get("content-length", "-1"))
+        if not 0 <= length <= self.desk.max_body_bytes:
+            return None
+        return Request(PATHS[path], query, headers, length, parser.should_keep_alive())
+
+    def on_body(self, body: bytes) -> None:
+        if self._request is None:
+            super().on_body(body)
+        elif isinstance(self._body, bytearray):
+            end = self._n_received + len(body)
+            self._body[self._n_received : end] = body
+            self._n_received = end
+        else:
+            self._body = self._body + body if self._body else body
+
+    def on_message_complete(self) -> None:
+        self._is_between = True
+        if self._request is None:
+            super().on_message_complete()
+            return
+        request, body = self._request, self._body
+        self._request, self._body = None, b""
+        self._remember(request)
+        self._answer(request, body if isinstance(body, bytes) else bytes(body))
+
+    def _remember(self, request: Request) -> None:
+        """Keep the head of a request that came alone and in one piece, if it may come again."""
+        end = len(self._data) - request.length
+        is_alone = len(END_OF_HEAD) < end <= MAX_HEAD_BYTES and self._data.find(END_OF_HEAD) == end - len(END_OF_HEAD)
+        if not is_alone or "x-request-id" in request.headers:
+            return
+        if len(self.known_heads) >= MAX_KNOWN_HEADS:
+            self.known_heads.clear()
+        self.known_heads[self._data[:end]] = request
+
+    def _answer(self, request: Request, body: bytes) -> None:
+        if self.transport.is_closing():
+            return
+        call = self.desk.call(request.path, request.query, request.headers, body)
+        answer = self.desk.answer_at_once(call)
+        if answer is None:
+            self._answer_in_thread(request, call)
+            return
+        self.server_state.total_requests += 1
+        self._write(call, answer, self._began, keep_alive=request.keep_alive)
+        self._watch_for_idleness()
+
+    def _answer_in_thread(self, request: Request, call: Call) -> None:
+        began = self._began
+        pending = Pending(keep_alive=request.keep_alive)
+        self.cycle = pending  # type: ignore[assignment]
+
+        async def answer() -> None:
+            found = await self.desk.answer_in_thread(call)
+            pending.response_complete = True
+            if not self.transport.is_closing():
+                self._write(call, found, began, keep_alive=pending.keep_alive)
+            self.on_response_complete()
+
+        task = self.loop.create_task(answer())
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
+
+    def _write(self, call: Call, answer: Answer, began: float, *, keep_alive: bool) -> None:
+        own = self.desk.account(call, answer, began)
+        keep_alive = keep_alive and not answer.closes
+        parts = [STATUS_LINE[answer.status]]
+        parts += [b"%b: %b\r\n" % header for header in self.server_state.default_headers]
+        parts += (answer.head.wire, b"content-length: %d\r\n" % len(answer.body), own)
+        parts += (b"\r\n" if keep_alive else b"connection: close\r\n\r\n", answer.body)
+        self.transport.write(b"".join(parts))
+        if not keep_alive:
+            self.transport.close()
+
+    def _watch_for_idleness(self) -> None:
+        """Close the connection when it has been idle for as long as is allowed; one timer serves many requests."""
+        if self._idle_timer is None:
+            self._idle_timer = self.loop.call_later(self.timeout_keep_alive, self._check_idleness)
+
+    def _check_idleness(self) -> None:
+        self._idle_timer = None
+        rest = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if rest > 0 or self._is_answering or not self._is_between:
+            self._idle_timer = self.loop.call_later(max(rest, 1.0), self._check_idleness)
+        else:
+            self.transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        # Whatever ended the connection: a timer would keep all of it in memory.
+        self._unset_keepalive_if_required()
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+            self._idle_timer = None
+        super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        # A client that sends and does not read: what it sends next has to wait.
+        super().pause_writing()
+        self.flow.pause_reading()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self.flow.resume_reading()
+
+    def shutdown(self) -> None:
+        if self._request is None:
+            super().shutdown()
+        else:
+            # It is being received: its answer is the last.
+            self._request = self._request._replace(keep_alive=False)
+
+
+def fast_lane(desk: PredictionDesk) -> type[FastLane] | None:
+    """The protocol class for ``uvicorn.Config(http=…)``; None, with a line in the log, for a uvicorn that is not known."""
+    there = set(dir(HttpToolsProtocol)) | set(HttpToolsProtocol.__init__.__code__.co_names)
+    missing = sorted(USED.difference(there))
+    if missing:
+        log.warning("the fast lane steps aside: uvicorn %s has no %s", uvicorn.__version__, ", ".join(missing))
+        return None
+    return type("FastLane", (FastLane,), {"desk": desk, "known_heads": {}})

@@ -1,0 +1,57 @@
+"""``PredictionPath``: predictions ahead of the router, for servers that are not uvicorn and for what leaves its lane."""
+
+from __future__ import annotations
+
+from time import perf_counter
+
+from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from service.errors import ServiceError
+from service.web.body import received
+from service.web.call import Answer
+from service.web.dialects.native import KNOWN
+from service.web.errors import problem_answer
+from service.web.prediction_desk import PredictionDesk
+
+
+class PredictionPath:
+    """Answers ``POST /predict`` and ``/predict_proba`` itself, and passes all else on."""
+
+    def __init__(self, app: ASGIApp, desk: PredictionDesk) -> None:
+        self._app = app
+        self._desk = desk
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] not in KNOWN or scope["method"] != "POST":
+            await self._app(scope, receive, send)
+            return
+        began = perf_counter()
+        try:
+            answer, own = await self._answer(scope, receive, began)
+        except ClientDisconnect:
+            return
+        start = {"type": "http.response.start", "status": answer.status}
+        length = (b"content-length", b"%d" % len(answer.body))
+        await send({**start, "headers": [*answer.head.pairs, length, *pairs(own)]})
+        await send({"type": "http.response.body", "body": answer.body})
+
+    async def _answer(self, scope: Scope, receive: Receive, began: float) -> tuple[Answer, bytes]:
+        path, query, headers = scope["path"], scope["query_string"], Headers(scope=scope)
+        try:
+            body = await received(Request(scope, receive), self._desk.max_body_bytes)
+        except ServiceError as error:
+            call = self._desk.call(path, query, headers, b"")
+            answer = problem_answer(error, call.request_id, call.root_path)
+        else:
+            call = self._desk.call(path, query, headers, body)
+            at_once = self._desk.answer_at_once(call)
+            answer = await self._desk.answer_in_thread(call) if at_once is None else at_once
+        return answer, self._desk.account(call, answer, began)
+
+
+def pairs(lines: bytes) -> list[tuple[bytes, bytes]]:
+    """Header lines as on the wire, one by one."""
+    split = (line.partition(b": ") for line in lines.splitlines())
+    return [(name, value) for name, _, value in split]
