@@ -53,8 +53,14 @@ def store_copy(trained_store: Path, tmp_path: Path) -> Path:
 def make_client(runner: asyncio.Runner) -> MakeClient:
     """Build the application over a store, with any settings."""
 
-    def build(root: Path, **settings: Any) -> Client:
-        return Client(create_app(Settings(store=str(root), **settings), ModelStore(root), child_environment()), runner)
+    def build(root: Path, *, ahead_of_router: bool = True, **settings: Any) -> Client:
+        app = create_app(
+            Settings(store=str(root), **settings),
+            ModelStore(root),
+            child_environment(),
+            ahead_of_router=ahead_of_router,
+        )
+        return Client(app, runner)
 
     return build
 

@@ -14,14 +14,12 @@ class DataPlane:
 
     def __init__(self, registry: ModelRegistry) -> None:
         self._registry = registry
+        # Not a method around it: this is asked before every answer.
+        self.resolve_loaded = registry.resolve_loaded
 
     def resolve(self, ref: ModelRef) -> StoredModel:
         """See ``ModelRegistry.resolve``."""
         return self._registry.resolve(ref)
-
-    def resolve_loaded(self, ref: ModelRef) -> StoredModel | None:
-        """See ``ModelRegistry.resolve_loaded``."""
-        return self._registry.resolve_loaded(ref)
 
     def predict(
         self,

@@ -75,10 +75,11 @@ def matrix(body: bytes, width: int, limits: Limits, parser: simdjson.Parser | No
     return cells.reshape(n_rows, width)
 
 
-def csv_as_json(body: bytes, names: Sequence[str]) -> bytes | None:
-    """Plain CSV as the JSON that the functions above read, or None; a header row may name the columns in order.
+def csv_as_json(body: bytes, names: Sequence[str]) -> bytes:
+    """Plain CSV as the JSON that the functions above read; a header row may name the columns in order.
 
-    Lines become rows, and what is no JSON number fails there: JSON's numbers are all numbers in CSV too.
+    Lines become rows, and what is no JSON number fails there: JSON's numbers are all numbers in CSV too.  Empty when
+    the body is not plain.
     """
     text = body.replace(b"\r\n", b"\n").removesuffix(b"\n")
     first, _, rest = text.partition(b"\n")
@@ -86,7 +87,7 @@ def csv_as_json(body: bytes, names: Sequence[str]) -> bytes | None:
     if first == header:
         text = rest
     elif set(first.split(b",")) == set(header.split(b",")):
-        return None
+        return b""
     if any(mark in text for mark in _MARKS_OF_JSON):
-        return None
+        return b""
     return b"[[%b]]" % text.replace(b"\n", b"],[")

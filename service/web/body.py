@@ -73,12 +73,15 @@ async def received(request: Request, limit: int) -> bytes:
 
 def decoded(body: bytes, headers: Mapping[str, str], limit: int) -> bytes:
     """The body without its content coding; raises UnsupportedEncoding or what ``inflate`` raises."""
+    return inflate(body, limit) if is_gzip(headers) else body
+
+
+def is_gzip(headers: Mapping[str, str]) -> bool:
+    """Whether the body came as gzip; raises UnsupportedEncoding for any other coding."""
     encoding = headers.get("content-encoding", "identity").strip().lower()
-    if encoding == "gzip":
-        return inflate(body, limit)
-    if encoding not in {"identity", ""}:
+    if encoding not in {"identity", "", "gzip"}:
         raise UnsupportedEncoding("the Content-Encoding must be gzip, or none")
-    return body
+    return encoding == "gzip"
 
 
 def inflate(body: bytes, limit: int) -> bytes:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from service.store.names import ModelRef
+
 
 class Head:
     """Header lines that many answers share, in the two forms that are needed: pairs, and bytes as on the wire."""
@@ -16,11 +18,28 @@ class Head:
         self.wire = b"".join(b"%b: %b\r\n" % pair for pair in self.pairs)
 
 
+class Asks(NamedTuple):
+    """What the head of a request for predictions asks for.
+
+    is_proba: probabilities, not labels.  is_bare: nothing but these.  is_csv, is_gzip: how the body is written.
+    """
+
+    is_proba: bool
+    ref: ModelRef
+    threshold: float | None
+    explain: bool
+    interval: float | None
+    is_bare: bool
+    is_csv: bool
+    is_gzip: bool
+
+
 class Call(NamedTuple):
     """A request to one of the paths of predictions.
 
     query: without the question mark.  headers: by lower-case name, the first of each.  body: as it was sent.
-    root_path: what a proxy stripped off, in front of links.
+    root_path: what a proxy stripped off, in front of links.  asks: what path, query and headers mean, where that is
+    known already.
     """
 
     path: str
@@ -29,6 +48,7 @@ class Call(NamedTuple):
     body: bytes
     request_id: str
     root_path: str = ""
+    asks: Asks | None = None
 
 
 class Predicted(NamedTuple):

@@ -16,8 +16,9 @@ from typing import Any, ClassVar, NamedTuple
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from service.web.call import Answer, Call
-from service.web.dialects.native import PREDICT, PREDICT_PROBA
+from service.errors import ServiceError
+from service.web.call import Answer, Asks, Call
+from service.web.dialects.native import PREDICT, PREDICT_PROBA, asks_of
 from service.web.prediction_desk import READ_HEADERS, PredictionDesk
 
 log = logging.getLogger("logitd.web")
@@ -25,6 +26,7 @@ log = logging.getLogger("logitd.web")
 PATHS = {path.encode(): path for path in (PREDICT, PREDICT_PROBA)}
 NAMES = {name.encode(): name for name in READ_HEADERS}
 END_OF_HEAD = b"\r\n\r\n"
+END_OF_LINE, LAST_ANSWER = b"\r\n", b"connection: close\r\n\r\n"
 # From this length on a body is received into one buffer instead of being put together.
 LARGE_BODY = 64 * 1024
 # What the lane overrides, calls or reads of uvicorn's protocol.
@@ -40,13 +42,14 @@ MAX_KNOWN_HEADS, MAX_HEAD_BYTES = 256, 2048
 
 
 class Request(NamedTuple):
-    """The head of a request in the lane.  length: of its body."""
+    """The head of a request in the lane.  length: of its body.  asks: once it is known not to be refused."""
 
     path: str
     query: bytes
     headers: Mapping[str, str]
     length: int
     keep_alive: bool
+    asks: Asks | None = None
 
 
 class Pending:
@@ -70,6 +73,7 @@ class FastLane(HttpToolsProtocol):
 
     desk: ClassVar[PredictionDesk]
     known_heads: ClassVar[dict[bytes, Request]]
+    default_lines: ClassVar[tuple[object, bytes]] = (None, b"")
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -175,14 +179,18 @@ class FastLane(HttpToolsProtocol):
         is_alone = len(END_OF_HEAD) < end <= MAX_HEAD_BYTES and self._data.find(END_OF_HEAD) == end - len(END_OF_HEAD)
         if not is_alone or "x-request-id" in request.headers:
             return
+        try:
+            asks = asks_of(request.path, request.query, request.headers)
+        except ServiceError:
+            return
         if len(self.known_heads) >= MAX_KNOWN_HEADS:
             self.known_heads.clear()
-        self.known_heads[self._data[:end]] = request
+        self.known_heads[self._data[:end]] = request._replace(asks=asks)
 
     def _answer(self, request: Request, body: bytes) -> None:
         if self.transport.is_closing():
             return
-        call = self.desk.call(request.path, request.query, request.headers, body)
+        call = self.desk.call(request.path, request.query, request.headers, body, request.asks)
         answer = self.desk.answer_at_once(call)
         if answer is None:
             self._answer_in_thread(request, call)
@@ -210,13 +218,19 @@ class FastLane(HttpToolsProtocol):
     def _write(self, call: Call, answer: Answer, began: float, *, keep_alive: bool) -> None:
         own = self.desk.account(call, answer, began)
         keep_alive = keep_alive and not answer.closes
-        parts = [STATUS_LINE[answer.status]]
-        parts += [b"%b: %b\r\n" % header for header in self.server_state.default_headers]
-        parts += (answer.head.wire, b"content-length: %d\r\n" % len(answer.body), own)
-        parts += (b"\r\n" if keep_alive else b"connection: close\r\n\r\n", answer.body)
-        self.transport.write(b"".join(parts))
+        end = END_OF_LINE if keep_alive else LAST_ANSWER
+        length = b"content-length: %d\r\n" % len(answer.body)
+        status = STATUS_LINE[answer.status]
+        self.transport.write(b"".join((status, self._default_lines(), answer.head.wire, length, own, end, answer.body)))
         if not keep_alive:
             self.transport.close()
+
+    def _default_lines(self) -> bytes:
+        """The header lines that uvicorn gives every answer: it makes a new list when the second changes."""
+        headers = self.server_state.default_headers
+        if self.default_lines[0] is not headers:
+            type(self).default_lines = (headers, b"".join(b"%b: %b\r\n" % header for header in headers))
+        return self.default_lines[1]
 
     def _watch_for_idleness(self) -> None:
         """Close the connection when it has been idle for as long as is allowed; one timer serves many requests."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from time import perf_counter
 
 from service.serving.metrics import Metrics
-from service.web.call import Answer, Call
+from service.web.call import Answer, Asks, Call
 from service.web.dialects.native import NativeDialect
 from service.web.request_id import request_id
 
@@ -36,9 +36,9 @@ class PredictionDesk:
         self._metrics = metrics
         self._root_path = root_path
 
-    def call(self, path: str, query: bytes, headers: Mapping[str, str], body: bytes) -> Call:
+    def call(self, path: str, query: bytes, headers: Mapping[str, str], body: bytes, asks: Asks | None = None) -> Call:
         """The call with its id."""
-        return Call(path, query, headers, body, request_id(headers.get("x-request-id")), self._root_path)
+        return Call(path, query, headers, body, request_id(headers.get("x-request-id")), self._root_path, asks)
 
     async def answer_in_thread(self, call: Call) -> Answer:
         """The answer to a call that ``answer_at_once`` left open."""

@@ -35,7 +35,7 @@ def model_ref(parameters: dict[str, str]) -> ModelRef:
     return ModelRef.parse(parameters["model"]) if "model" in parameters else ModelRef(None)
 
 
-def threshold(parameters: dict[str, str]) -> float | None:
+def threshold_of(parameters: dict[str, str]) -> float | None:
     """``threshold=0.35``, in [0, 1]."""
     text = parameters.get("threshold")
     if text is None:
@@ -45,7 +45,7 @@ def threshold(parameters: dict[str, str]) -> float | None:
     return float(text)
 
 
-def interval(parameters: dict[str, str]) -> float | None:
+def interval_of(parameters: dict[str, str]) -> float | None:
     """``interval=0.95``, above 0 and below 1."""
     text = parameters.get("interval")
     if text is None:

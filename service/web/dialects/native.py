@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from functools import lru_cache
+from collections.abc import Callable, Mapping
 from time import perf_counter
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 import simdjson
 
@@ -22,38 +21,23 @@ from service.tabular.plain_numbers import Matrix
 from service.tabular.schema import Schema
 from service.tabular.strict_json import parse_json
 from service.tabular.table import Table
-from service.web import query
-from service.web.body import MediaType, decoded, media_type
-from service.web.call import Answer, Call, Predicted
+from service.web.body import MediaType, inflate, is_gzip, media_type
+from service.web.call import Answer, Asks, Call, Predicted
 from service.web.dialects.voice import Voice
 from service.web.errors import InternalError, problem_answer
+from service.web.query import flag, interval_of, model_ref, query_parameters, threshold_of
 from service.web.services import check_same_site
 
 log = logging.getLogger("logitd.web")
 
-Resolve: TypeAlias = Callable[[ModelRef], StoredModel]
+Resolve: TypeAlias = Callable[[ModelRef], StoredModel | None]
 
 PREDICT, PREDICT_PROBA = "/predict", "/predict_proba"
 PARAMETERS = ("model", "threshold", "explain")
 KNOWN = {PREDICT: PARAMETERS, PREDICT_PROBA: (*PARAMETERS, "interval")}
 # A longer body is answered in a thread, since it would hold the event loop for a millisecond and more.
 AT_ONCE_BYTES = 128 * 1024
-MAX_REMEMBERED_QUERY = 256
 MAX_VOICES = 64
-
-
-class Options(NamedTuple):
-    """What a query string asks for."""
-
-    ref: ModelRef
-    threshold: float | None
-    explain: bool
-    interval: float | None
-    is_bare: bool
-
-
-class NotAtOnceError(Exception):
-    """The answer needs files, or more time than the event loop has."""
 
 
 class NativeDialect:
@@ -69,101 +53,95 @@ class NativeDialect:
 
     def answer(self, call: Call) -> Answer:
         """The answer to any call, be it a refusal; any thread may ask, and it may take a while."""
-        return self._guarded(call, self._data_plane.resolve, simdjson.Parser())
+        answer = self._guarded(call, self._data_plane.resolve, simdjson.Parser())
+        assert answer is not None
+        return answer
 
     def answer_at_once(self, call: Call) -> Answer | None:
         """The same on the event loop, or None where it would hold the loop; ``answer`` does it then, in a thread."""
         if len(call.body) > AT_ONCE_BYTES:
             return None
-        try:
-            return self._guarded(call, self._resolve_loaded, self._parser)
-        except NotAtOnceError:
-            return None
+        return self._guarded(call, self._data_plane.resolve_loaded, self._parser)
 
-    def _resolve_loaded(self, ref: ModelRef) -> StoredModel:
-        stored = self._data_plane.resolve_loaded(ref)
-        if stored is None:
-            raise NotAtOnceError
-        return stored
-
-    def _guarded(self, call: Call, resolve: Resolve, parser: simdjson.Parser) -> Answer:
+    def _guarded(self, call: Call, resolve: Resolve, parser: simdjson.Parser) -> Answer | None:
         try:
             return self._answer(call, resolve, parser)
         except ServiceError as error:
             return problem_answer(error, call.request_id, call.root_path)
-        except NotAtOnceError:
-            raise
         except Exception:
             log.exception("%s: a defect", call.request_id)
             defect = InternalError("an internal error; the log has it under this request id")
             return problem_answer(defect, call.request_id, call.root_path)
 
-    def _answer(self, call: Call, resolve: Resolve, parser: simdjson.Parser) -> Answer:
+    def _answer(self, call: Call, resolve: Resolve, parser: simdjson.Parser) -> Answer | None:
         began = perf_counter()
-        check_same_site(call.headers)
-        options, kind = options_of(call.path, call.query), media_type(call.headers)
-        body = decoded(call.body, call.headers, self.max_body_bytes)
-        voice = self._voice(resolve(options.ref))
-        if options.is_bare and voice.model.is_plain:
-            text = body if kind is MediaType.JSON else plain_numbers.csv_as_json(body, voice.model.schema.names)
-            if text is not None:
-                rows = plain_numbers.few_rows(text, voice.width)
-                if rows is not None:
-                    return _few(call, voice, rows, began)
-                matrix = plain_numbers.matrix(text, voice.width, self._limits, parser)
-                if matrix is not None:
-                    return self._many(call, voice, options, matrix, began)
-        table = decode(body, kind, voice.model.schema, self._limits)
-        return self._many(call, voice, options, table, began)
+        asks = call.asks or asks_of(call.path, call.query, call.headers)
+        body = inflate(call.body, self.max_body_bytes) if asks.is_gzip else call.body
+        stored = resolve(asks.ref)
+        if stored is None:
+            return None
+        voice = self._voices.get(id(stored)) or self._new_voice(stored)
+        rows: Table | Matrix | None = None
+        if asks.is_bare and voice.is_plain:
+            text = plain_numbers.csv_as_json(body, voice.model.schema.names) if asks.is_csv else body
+            few = plain_numbers.few_rows(text, voice.width)
+            if few is not None:
+                return _few(asks, voice, few, began)
+            rows = plain_numbers.matrix(text, voice.width, self._limits, parser)
+        if rows is None:
+            rows = decode(body, voice.model.schema, self._limits, is_csv=asks.is_csv)
+        return self._many(asks, voice, rows, began)
 
-    def _many(self, call: Call, voice: Voice, options: Options, rows: Table | Matrix, began: float) -> Answer:
+    def _new_voice(self, stored: StoredModel) -> Voice:
+        # A voice keeps its version alive, so that no other can have its id meanwhile.
+        if len(self._voices) >= MAX_VOICES:
+            self._voices = {}
+        voice = self._voices[id(stored)] = Voice(stored)
+        return voice
+
+    def _many(self, asks: Asks, voice: Voice, rows: Table | Matrix, began: float) -> Answer:
         parsed = perf_counter()
         prediction = self._data_plane.predict(
-            voice.stored, rows, threshold=options.threshold, explain=options.explain, interval=options.interval
+            voice.stored, rows, threshold=asks.threshold, explain=asks.explain, interval=asks.interval
         )
         predicted = perf_counter()
-        body = voice.predictions(prediction) if call.path == PREDICT else voice.probabilities(prediction)
+        body = voice.probabilities(prediction) if asks.is_proba else voice.predictions(prediction)
         phases = parsed - began, predicted - parsed, perf_counter() - predicted
         certainties = prediction.probabilities.max(axis=1)
         return Answer(200, voice.head, body, Predicted(voice.name, voice.version, certainties, *phases))
 
-    def _voice(self, stored: StoredModel) -> Voice:
-        voice = self._voices.get(id(stored))
-        # A voice keeps its version alive, so no other can have its id meanwhile.
-        if voice is None:
-            if len(self._voices) >= MAX_VOICES:
-                self._voices = {}
-            voice = self._voices[id(stored)] = Voice(stored)
-        return voice
 
-
-def _few(call: Call, voice: Voice, rows: list[list[float]], began: float) -> Answer:
+def _few(asks: Asks, voice: Voice, rows: list[list[float]], began: float) -> Answer:
     parsed = perf_counter()
     probabilities = voice.model.few_probabilities(rows)
     predicted = perf_counter()
-    body = voice.few_predictions(probabilities) if call.path == PREDICT else voice.few_probabilities(probabilities)
+    body = voice.few_probabilities(probabilities) if asks.is_proba else voice.few_predictions(probabilities)
     phases = parsed - began, predicted - parsed, perf_counter() - predicted
     return Answer(200, voice.head, body, Predicted(voice.name, voice.version, [*map(max, probabilities)], *phases))
 
 
-def options_of(path: str, text: bytes) -> Options:
-    """The options in a query string.  Raises UnknownField, InvalidParameter, InvalidName or InvalidVersion."""
-    return _remembered(path, text) if len(text) <= MAX_REMEMBERED_QUERY else _options(path, text)
+def asks_of(path: str, query: bytes, headers: Mapping[str, str]) -> Asks:
+    """What a request for predictions asks for, its body aside; ``headers`` by lower-case name.
+
+    Raises CrossSite, UnknownField, InvalidParameter, InvalidName, InvalidVersion, UnsupportedMediaType or
+    UnsupportedEncoding.
+    """
+    check_same_site(headers)
+    parameters = query_parameters(query, KNOWN[path])
+    threshold, interval = threshold_of(parameters), interval_of(parameters)
+    explain = flag(parameters, "explain")
+    return Asks(
+        is_proba=path == PREDICT_PROBA,
+        ref=model_ref(parameters),
+        threshold=threshold,
+        explain=explain,
+        interval=interval,
+        is_bare=threshold is None and interval is None and not explain,
+        is_csv=media_type(headers) is MediaType.CSV,
+        is_gzip=is_gzip(headers),
+    )
 
 
-def _options(path: str, text: bytes) -> Options:
-    parameters = query.query_parameters(text, KNOWN[path])
-    threshold, interval = query.threshold(parameters), query.interval(parameters)
-    explain = query.flag(parameters, "explain")
-    is_bare = threshold is None and interval is None and not explain
-    return Options(query.model_ref(parameters), threshold, explain, interval, is_bare)
-
-
-_remembered = lru_cache(maxsize=256)(_options)
-
-
-def decode(body: bytes, kind: MediaType, schema: Schema, limits: Limits) -> Table:
+def decode(body: bytes, schema: Schema, limits: Limits, *, is_csv: bool) -> Table:
     """The rows of a body, as the schema's columns.  Errors: those of the readers."""
-    if kind is MediaType.CSV:
-        return csv_table(body, schema, limits)
-    return table_from_json(parse_json(body), schema, limits)
+    return csv_table(body, schema, limits) if is_csv else table_from_json(parse_json(body), schema, limits)

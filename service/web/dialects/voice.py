@@ -22,6 +22,7 @@ class Voice:
         self.stored = stored
         self.name, self.version = manifest.name, manifest.version
         self.model = stored.model
+        self.is_plain = stored.model.is_plain
         self.width = len(stored.model.schema.names)
         self.head = Head([("Content-Type", "application/json"), ("Model-Version", f"{self.name}/{self.version}")])
         # Not orjson: a class may be a whole number beyond 64 bits.

@@ -1,0 +1,94 @@
+"""One answer by three ways: the fast lane, ahead of the router, and the documented routes."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from asking import Client, MakeClient
+from fastapi import FastAPI
+from generated_requests import Drawn, drawn
+from starlette.types import Message
+from wire import Reply, Wire, on_wire, request
+
+pytest_plugins = ("served",)
+
+N_REQUESTS = 20_000
+OWN_HEADERS = frozenset({"x-request-id", "server-timing", "date"})
+REQUEST_ID = re.compile(rb'"request_id":"[^"]*"')
+
+
+@pytest.fixture(scope="module")
+def routed(make_client: MakeClient, trained_store: Path) -> FastAPI:
+    """The application whose predictions are answered by its routes."""
+    return application(make_client(trained_store, ahead_of_router=False))
+
+
+@pytest.fixture(scope="module")
+def ahead(make_client: MakeClient, trained_store: Path) -> FastAPI:
+    """The application that answers predictions ahead of its router."""
+    return application(make_client(trained_store))
+
+
+@pytest.fixture(scope="module")
+def lane(make_client: MakeClient, trained_store: Path) -> Iterator[Wire]:
+    """The application behind uvicorn, with the fast lane."""
+    with on_wire(application(make_client(trained_store))) as wire:
+        yield wire
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_same_requests_get_the_same_answers(
+    seed: int, lane: Wire, ahead: FastAPI, routed: FastAPI, runner: asyncio.Runner
+) -> None:
+    """Status, headers but for id and timing, and every byte of the body are equal on all ways, good input and bad."""
+    rng = random.Random(seed)
+
+    for _ in range(N_REQUESTS // 20):
+        one = drawn(rng)
+        lane.send(request(*one))
+        answers = [comparable(lane.reply()), *(comparable(call(app, one, runner)) for app in (ahead, routed))]
+
+        assert answers[0] == answers[1] == answers[2], one
+
+
+def application(client: Client) -> FastAPI:
+    """The client's application, which is known to be one of FastAPI."""
+    assert isinstance(client.app, FastAPI)
+    return client.app
+
+
+def call(app: FastAPI, one: Drawn, runner: asyncio.Runner) -> Reply:
+    """The answer of the application itself."""
+    path, _, query = one.target.partition("?")
+    headers = {"host": "127.0.0.1:8000", **one.headers, "content-length": str(len(one.body))}
+    scope = {
+        "type": "http",
+        "method": one.method,
+        "path": path.replace("%74", "t").replace("%5F", "_"),
+        "raw_path": path.encode(),
+        "query_string": query.encode(),
+        "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
+    }
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": one.body}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    runner.run(app(scope, receive, send))
+    found = {name.decode().lower(): value.decode() for name, value in sent[0]["headers"]}
+    return Reply(sent[0]["status"], found, b"".join(message.get("body", b"") for message in sent[1:]))
+
+
+def comparable(reply: Reply) -> tuple[int, dict[str, str], bytes]:
+    """The answer without what is its own."""
+    headers = {name: value for name, value in reply.headers.items() if name not in OWN_HEADERS}
+    # Random ids have one length, and so have the bodies.
+    return reply.status, headers, REQUEST_ID.sub(b"", reply.body)
