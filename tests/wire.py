@@ -30,8 +30,9 @@ class Reply:
 class Wire:
     """A connection that is kept alive, and opened anew after the server closed it."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, server: uvicorn.Server) -> None:
         self.port = port
+        self.server = server
         self._socket: socket.socket | None = None
         self._buffer = b""
 
@@ -45,6 +46,11 @@ class Wire:
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._buffer = b""
         return self._socket
+
+    @property
+    def protocol(self) -> Any:
+        """The class of the server's connections."""
+        return self.server.config.http
 
     def close(self) -> None:
         if self._socket is not None:
@@ -105,7 +111,7 @@ def on_wire(app: FastAPI, *, in_lane: bool = True, **options: Any) -> Iterator[W
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
-        wire = Wire(listener.getsockname()[1])
+        wire = Wire(listener.getsockname()[1], server)
         try:
             yield wire
         finally:

@@ -34,6 +34,7 @@ USED = frozenset(
     {
         *("connection_lost", "data_received", "on_body", "on_headers_complete", "on_message_begin"),
         *("on_message_complete", "on_response_complete", "pause_writing", "resume_writing", "shutdown"),
+        "eof_received",
         *("_unset_keepalive_if_required", "timeout_keep_alive", "timeout_keep_alive_task"),
         *("cycle", "expect_100_continue", "flow", "headers", "loop", "parser", "server_state", "tasks", "transport"),
     }
@@ -82,6 +83,7 @@ class FastLane(HttpToolsProtocol):
         self._body: bytes | bytearray = b""
         self._n_received = 0
         self._is_between = True
+        self._is_ended = False
         self._data = b""
         self._began = 0.0
         self._idle_since = 0.0
@@ -252,6 +254,18 @@ class FastLane(HttpToolsProtocol):
             self._idle_timer.cancel()
             self._idle_timer = None
         super().connection_lost(exc)
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """The client sends no more, and may still read: what it is owed comes first."""
+        self._is_ended = True
+        if not self._is_answering:
+            self.transport.close()
+        return True
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._is_ended and not self._is_answering:
+            self.transport.close()
 
     def pause_writing(self) -> None:
         # A client that sends and does not read: what it sends next has to wait.
