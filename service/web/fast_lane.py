@@ -90,6 +90,7 @@ class FastLane(HttpToolsProtocol):
         self._idle_timer: asyncio.TimerHandle | None = None
 
     def data_received(self, data: bytes) -> None:
+        """Answer at once what is one whole request with a known head; the parser gets all else."""
         self._idle_since = self.loop.time()
         if self.timeout_keep_alive_task is not None:
             self._unset_keepalive_if_required()
