@@ -151,10 +151,22 @@ class LocalStore:
             self._prepare(name)
             try:
                 write_new(temporary, body)
+                self._make_later(name, temporary)
                 temporary.rename(model / ALIASES)
             finally:
                 temporary.unlink(missing_ok=True)
             sync_directory(model)
+
+    def _make_later(self, name: str, temporary: Path) -> None:
+        """Give the next alias file a later time than the present one has.
+
+        The clock of the disk may stand still for milliseconds, or be set back, and an inode may be used again: then
+        two alias files would have one stamp.
+        """
+        present = self.stamp(name)
+        status = temporary.stat()
+        if present is not None and status.st_mtime_ns <= present[1]:
+            os.utime(temporary, ns=(status.st_atime_ns, present[1] + 1))
 
     def read_history(self, name: str) -> bytes:
         """The history file, empty when there is none."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from starlette.requests import Request
@@ -99,11 +101,13 @@ def headers_of(error: ServiceError) -> dict[str, str]:
     return headers
 
 
-def problem_answer(error: ServiceError, request_id: str, root_path: str = "") -> Answer:
-    """The answer for an error."""
+def problem_answer(
+    error: ServiceError, request_id: str, root_path: str = "", more: Mapping[str, str] = MappingProxyType({})
+) -> Answer:
+    """The answer for an error; ``more`` headers."""
     body = problem_body(error, request_id, root_path)
     content = json.dumps(body, allow_nan=False, separators=(",", ":")).encode() + b"\n"
-    headers = headers_of(error)
+    headers = {**headers_of(error), **more}
     head = Head(headers.items())
     return Answer(body["status"], head, content, slug=error.slug, closes="Connection" in headers)
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -149,6 +151,20 @@ def test_any_text_can_be_a_reason(store: ModelStore, three: None, now: datetime)
     store.set_alias("churn", "live", 2, reason="", now=now)
 
     assert [entry.reason for entry in store.history("churn")] == ['a\nb\r\n"c"\u2028d?', ""]
+
+
+def test_the_stamp_never_comes_again(store: ModelStore, churn: Path, three: None, now: datetime) -> None:
+    """Each alias file is later than the one before, even when the clock of the disk was set back by a day."""
+    store.set_alias("churn", "live", 1, reason="", now=now)
+    tomorrow = time.time_ns() + 86_400 * 10**9
+    os.utime(churn / "aliases.json", ns=(tomorrow, tomorrow))
+
+    times = [tomorrow]
+    for version in (2, 1, 2, 1):
+        store.set_alias("churn", "live", version, reason="", now=now)
+        times.append((churn / "aliases.json").stat().st_mtime_ns)
+
+    assert times == sorted(set(times))
 
 
 def test_the_stamp_changes_with_every_change(store: ModelStore, three: None, now: datetime) -> None:

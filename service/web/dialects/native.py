@@ -81,6 +81,12 @@ class NativeDialect:
         if stored is None:
             return None
         voice = self._voices.get(id(stored)) or self._new_voice(stored)
+        try:
+            return self._predict(asks, voice, body, parser, began)
+        except ServiceError as error:
+            return problem_answer(error, call.request_id, call.root_path, {"Model-Version": voice.who})
+
+    def _predict(self, asks: Asks, voice: Voice, body: bytes, parser: simdjson.Parser, began: float) -> Answer:
         rows: Table | Matrix | None = None
         if asks.is_bare and voice.is_plain:
             text = plain_numbers.csv_as_json(body, voice.model.schema.names) if asks.is_csv else body

@@ -21,15 +21,16 @@ class Voice:
         manifest = stored.manifest
         self.stored = stored
         self.name, self.version = manifest.name, manifest.version
+        self.who = f"{self.name}/{self.version}"
         self.model = stored.model
         self.is_plain = stored.model.is_plain
         self.width = len(stored.model.schema.names)
-        self.head = Head([("Content-Type", "application/json"), ("Model-Version", f"{self.name}/{self.version}")])
+        self.head = Head([("Content-Type", "application/json"), ("Model-Version", self.who)])
         # Not orjson: a class may be a whole number beyond 64 bits.
         self._labels = [json.dumps(label, ensure_ascii=False).encode() for label in stored.model.classes]
         self._classes = b'{"classes":[%b],"probabilities":' % b",".join(self._labels)
-        self._who = b',"model":"%b","version":%d' % (self.name.encode(), self.version)
-        self._end = self._who + b"}\n"
+        self._closing = b',"model":"%b","version":%d' % (self.name.encode(), self.version)
+        self._end = self._closing + b"}\n"
 
     def few_predictions(self, probabilities: Sequence[list[float]]) -> bytes:
         """The body of ``/predict`` for a few rows of probabilities, which asks for nothing more."""
@@ -43,14 +44,14 @@ class Voice:
     def predictions(self, prediction: Prediction) -> bytes:
         """The body of ``/predict``."""
         labels = b",".join(map(self._labels.__getitem__, prediction.choices))
-        return b'{"predictions":[%b]%b' % (labels, self._closing(prediction))
+        return b'{"predictions":[%b]%b' % (labels, self._with_more(prediction))
 
     def probabilities(self, prediction: Prediction) -> bytes:
         """The body of ``/predict_proba``."""
-        return self._classes + numbers(prediction.probabilities) + self._closing(prediction)
+        return self._classes + numbers(prediction.probabilities) + self._with_more(prediction)
 
-    def _closing(self, prediction: Prediction) -> bytes:
-        closing = self._who
+    def _with_more(self, prediction: Prediction) -> bytes:
+        closing = self._closing
         if prediction.explanations is not None:
             closing += b',"explanations":' + orjson.dumps([explanation(one) for one in prediction.explanations])
         if prediction.intervals is not None:
