@@ -24,6 +24,7 @@ Row: TypeAlias = list[float]  # or of whole numbers: a product with a float is t
 FEW_BYTES = 4096
 FEW_ROWS = 8
 _INSTANCES = "instances"
+_OPENING = b'{"instances"'
 # What JSON allows around and beside numbers, and CSV does not.
 _MARKS_OF_JSON = (b"[", b"]", b"{", b" ", b"\t", b"\r")
 # KeyError and TypeError: another shape or another kind of cell; RuntimeError: a whole number beyond 64 bits.
@@ -31,22 +32,29 @@ _NOT_PLAIN = (ValueError, TypeError, KeyError, AttributeError, RuntimeError)
 
 
 def few_rows(body: bytes, width: int) -> list[Row] | None:
-    """The rows of a short plain JSON body, at most ``FEW_ROWS`` of ``width`` cells, or None."""
-    # Without these letters there is no true, false or null; "instances" has neither.
-    if len(body) > FEW_BYTES or b"u" in body or b"f" in body:
+    """The rows of a short plain JSON body, at most ``FEW_ROWS`` of ``width`` cells, or None.
+
+    A cell is a number, or something that no float can be multiplied with: that is left to the first product, which
+    raises TypeError then.
+    """
+    # Without these letters there is no true and no false, which could be multiplied; "instances" has neither.
+    if len(body) > FEW_BYTES or body.find(b"u") >= 0 or body.find(b"f") >= 0:
         return None
     try:
-        value = orjson.loads(body)
+        rows = orjson.loads(body)
     except orjson.JSONDecodeError:
         return None
-    is_object = type(value) is dict
-    rows = value.get(_INSTANCES) if is_object else value
+    if type(rows) is dict:
+        # No quote after the first key: it is the only one, and has its name once.
+        if body.rfind(b'"', len(_OPENING)) >= 0:
+            return None
+        rows = rows.get(_INSTANCES)
     if type(rows) is not list or not 0 < len(rows) <= FEW_ROWS:
         return None
-    # The name is the only string, so it is there once; no cell is a string, an object or a list.
-    if body.count(b'"') != 2 * is_object or body.count(b"{") != is_object or body.count(b"[") != len(rows) + 1:
-        return None
-    return rows if all(type(row) is list and len(row) == width for row in rows) else None
+    for row in rows:
+        if type(row) is not list or len(row) != width:
+            return None
+    return rows
 
 
 def matrix(body: bytes, width: int, limits: Limits, parser: simdjson.Parser | None = None) -> Matrix | None:

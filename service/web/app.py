@@ -36,6 +36,7 @@ from service.web.pages import Pages
 from service.web.prediction_desk import PredictionDesk
 from service.web.predictions import PredictionRoutes
 from service.web.services import Services
+from service.web.tracing import Spans
 from service.web.training import TrainingRoutes
 
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
@@ -45,10 +46,16 @@ READ = ("GET", "HEAD")
 
 
 def create_app(
-    settings: Settings, store: ModelStore, environment: dict[str, str], *, ahead_of_router: bool = True
+    settings: Settings,
+    store: ModelStore,
+    environment: dict[str, str],
+    *,
+    ahead_of_router: bool = True,
+    spans: Spans | None = None,
 ) -> FastAPI:
     """The whole service over one store; ``environment`` is what the trainer's child process gets.
 
+    spans: where the spans of answers go, if anywhere.
     ahead_of_router: whether predictions are answered there, which is faster, or by their routes.  ``app.state.desk`` is
     what a server needs to answer them faster still: see ``fast_lane``.
     """
@@ -65,7 +72,7 @@ def create_app(
         redirect_slashes=False,
     )
     app.state.services = services
-    app.state.desk = PredictionDesk(dialect, services.metrics, settings.root_path)
+    app.state.desk = PredictionDesk(dialect, services.metrics, settings.root_path, spans)
     for path, methods, handler in routes(services, dialect):
         for method in methods:
             app.router.add_api_route(
@@ -77,7 +84,7 @@ def create_app(
             )
     app.add_exception_handler(ServiceError, on_service_error)
     app.add_exception_handler(HTTPException, on_http_exception)
-    app.add_middleware(RequestContext, metrics=services.metrics, root_path=settings.root_path)
+    app.add_middleware(RequestContext, metrics=services.metrics, root_path=settings.root_path, spans=spans)
     if ahead_of_router:
         app.add_middleware(PredictionPath, desk=app.state.desk)
     return app

@@ -52,14 +52,14 @@ class Call(NamedTuple):
 
 
 class Predicted(NamedTuple):
-    """What an answer says of its work: who answered, the probability of each row's class, and seconds by phase."""
+    """What an answer says of its work: who answered, the probability of each row's class, and nanoseconds by phase."""
 
     model: str
     version: int
     certainties: Sequence[float]
-    parse: float
-    predict: float
-    encode: float
+    parse: int
+    predict: int
+    encode: int
 
 
 class Answer(NamedTuple):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
-from time import perf_counter
+from time import perf_counter_ns
 from typing import Any, ClassVar, NamedTuple
 
 import uvicorn
@@ -39,6 +39,8 @@ USED = frozenset(
         *("cycle", "expect_100_continue", "flow", "headers", "loop", "parser", "server_state", "tasks", "transport"),
     }
 )
+# A head with one of these does not come again.
+ONCE = frozenset({"traceparent", "tracestate", "x-request-id"})
 MAX_KNOWN_HEADS, MAX_HEAD_BYTES = 256, 2048
 
 
@@ -85,7 +87,7 @@ class FastLane(HttpToolsProtocol):
         self._is_between = True
         self._is_ended = False
         self._data = b""
-        self._began = 0.0
+        self._began = 0
         self._idle_since = 0.0
         self._idle_timer: asyncio.TimerHandle | None = None
 
@@ -98,7 +100,7 @@ class FastLane(HttpToolsProtocol):
             end = data.find(END_OF_HEAD) + len(END_OF_HEAD)
             request = self.known_heads.get(data[:end])
             if request is not None and len(data) == end + request.length:
-                self._began = perf_counter()
+                self._began = perf_counter_ns()
                 self._answer(request, data[end:])
                 return
             self._data = data
@@ -119,7 +121,7 @@ class FastLane(HttpToolsProtocol):
         self.headers = []
 
     def on_headers_complete(self) -> None:
-        self._began = perf_counter()
+        self._began = perf_counter_ns()
         self._request = self._read_head()
         if self._request is None:
             self._go_the_usual_way()
@@ -180,7 +182,7 @@ class FastLane(HttpToolsProtocol):
         """Keep the head of a request that came alone and in one piece, if it may come again."""
         end = len(self._data) - request.length
         is_alone = len(END_OF_HEAD) < end <= MAX_HEAD_BYTES and self._data.find(END_OF_HEAD) == end - len(END_OF_HEAD)
-        if not is_alone or "x-request-id" in request.headers:
+        if not is_alone or not ONCE.isdisjoint(request.headers):
             return
         try:
             asks = asks_of(request.path, request.query, request.headers)
@@ -218,7 +220,7 @@ class FastLane(HttpToolsProtocol):
         task.add_done_callback(self.tasks.discard)
         self.tasks.add(task)
 
-    def _write(self, call: Call, answer: Answer, began: float, *, keep_alive: bool) -> None:
+    def _write(self, call: Call, answer: Answer, began: int, *, keep_alive: bool) -> None:
         own = self.desk.account(call, answer, began)
         keep_alive = keep_alive and not answer.closes
         end = END_OF_LINE if keep_alive else LAST_ANSWER

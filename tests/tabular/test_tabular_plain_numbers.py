@@ -10,6 +10,7 @@ from generated_requests import drawn
 from hypothesis import given, strategies as st
 from numpy.testing import assert_array_equal
 
+from service.linear.rowwise import FewRows
 from service.tabular import plain_numbers
 from service.tabular.csv_reader import csv_table
 from service.tabular.json_rows import table_from_json
@@ -28,6 +29,16 @@ def long_way(body: bytes, *, is_csv: bool) -> np.ndarray[tuple[int, ...], np.dty
     return np.column_stack([table.column(name) for name in "abc"])
 
 
+def few_rows(body: bytes) -> list[list[float]] | None:
+    """The rows that a model can multiply with."""
+    rows = plain_numbers.few_rows(body, 3)
+    try:
+        FewRows(np.ones((1, 3)), np.zeros(1)).probabilities(rows or [])
+    except TypeError:
+        return None
+    return rows
+
+
 @pytest.mark.parametrize("seed", range(10))
 def test_what_is_plain_is_read_to_the_same_numbers(seed: int) -> None:
     """Of generated bodies, each that either short way accepts is good, and has the numbers that the long way reads."""
@@ -38,10 +49,10 @@ def test_what_is_plain_is_read_to_the_same_numbers(seed: int) -> None:
         one = drawn(rng)
         is_csv = one.headers.get("Content-Type", "").lower().startswith("text/csv")
         text = plain_numbers.csv_as_json(one.body, "abc") if is_csv else one.body
-        for rows in (plain_numbers.few_rows(text, 3), plain_numbers.matrix(text, 3, LIMITS)):
+        for rows in (few_rows(text), plain_numbers.matrix(text, 3, LIMITS)):
             if rows is not None:
                 assert_array_equal(np.array(rows, dtype=np.float64), long_way(one.body, is_csv=is_csv), str(one))
-        n_few += plain_numbers.few_rows(text, 3) is not None
+        n_few += few_rows(text) is not None
         n_matrices += plain_numbers.matrix(text, 3, LIMITS) is not None
 
     assert n_few > 200
@@ -54,7 +65,7 @@ def test_all_finite_numbers_are_plain(rows: list[tuple[float, float, float]], op
     cells = "[" + ", ".join(f"[{a}, {b}, {c}]" for a, b, c in rows) + "]"
     body = (opening + cells + ("}" if opening else "")).encode()
 
-    found = plain_numbers.few_rows(body, 3)
+    found = few_rows(body)
     matrix = plain_numbers.matrix(body, 3, LIMITS)
 
     assert found is not None
@@ -82,7 +93,7 @@ def test_all_finite_numbers_are_plain(rows: list[tuple[float, float, float]], op
 )
 def test_what_is_not_plain_is_left_to_the_readers(body: bytes) -> None:
     """Another shape, another kind of cell or no JSON at all: None, never an error."""
-    assert plain_numbers.few_rows(body, 3) is None
+    assert few_rows(body) is None
     assert plain_numbers.matrix(body, 3, LIMITS) is None
 
 

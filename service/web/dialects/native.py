@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from time import perf_counter
+from time import perf_counter_ns
 from typing import TypeAlias
 
 import simdjson
@@ -27,6 +27,7 @@ from service.web.dialects.voice import Voice
 from service.web.errors import InternalError, problem_answer
 from service.web.query import flag, interval_of, model_ref, query_parameters, threshold_of
 from service.web.services import check_same_site
+from service.web.tracing import named
 
 log = logging.getLogger("logitd.web")
 
@@ -69,12 +70,12 @@ class NativeDialect:
         except ServiceError as error:
             return problem_answer(error, call.request_id, call.root_path)
         except Exception:
-            log.exception("%s: a defect", call.request_id)
+            log.exception("%s: a defect", named(call.request_id, call.headers))
             defect = InternalError("an internal error; the log has it under this request id")
             return problem_answer(defect, call.request_id, call.root_path)
 
     def _answer(self, call: Call, resolve: Resolve, parser: simdjson.Parser) -> Answer | None:
-        began = perf_counter()
+        began = perf_counter_ns()
         asks = call.asks or asks_of(call.path, call.query, call.headers)
         body = inflate(call.body, self.max_body_bytes) if asks.is_gzip else call.body
         stored = resolve(asks.ref)
@@ -86,13 +87,14 @@ class NativeDialect:
         except ServiceError as error:
             return problem_answer(error, call.request_id, call.root_path, {"Model-Version": voice.who})
 
-    def _predict(self, asks: Asks, voice: Voice, body: bytes, parser: simdjson.Parser, began: float) -> Answer:
+    def _predict(self, asks: Asks, voice: Voice, body: bytes, parser: simdjson.Parser, began: int) -> Answer:
         rows: Table | Matrix | None = None
         if asks.is_bare and voice.is_plain:
             text = plain_numbers.csv_as_json(body, voice.model.schema.names) if asks.is_csv else body
             few = plain_numbers.few_rows(text, voice.width)
-            if few is not None:
-                return _few(asks, voice, few, began)
+            answer = None if few is None else _few(asks, voice, few, began)
+            if answer is not None:
+                return answer
             rows = plain_numbers.matrix(text, voice.width, self._limits, parser)
         if rows is None:
             rows = decode(body, voice.model.schema, self._limits, is_csv=asks.is_csv)
@@ -105,24 +107,28 @@ class NativeDialect:
         voice = self._voices[id(stored)] = Voice(stored)
         return voice
 
-    def _many(self, asks: Asks, voice: Voice, rows: Table | Matrix, began: float) -> Answer:
-        parsed = perf_counter()
+    def _many(self, asks: Asks, voice: Voice, rows: Table | Matrix, began: int) -> Answer:
+        parsed = perf_counter_ns()
         prediction = self._data_plane.predict(
             voice.stored, rows, threshold=asks.threshold, explain=asks.explain, interval=asks.interval
         )
-        predicted = perf_counter()
+        predicted = perf_counter_ns()
         body = voice.probabilities(prediction) if asks.is_proba else voice.predictions(prediction)
-        phases = parsed - began, predicted - parsed, perf_counter() - predicted
+        phases = parsed - began, predicted - parsed, perf_counter_ns() - predicted
         certainties = prediction.probabilities.max(axis=1)
         return Answer(200, voice.head, body, Predicted(voice.name, voice.version, certainties, *phases))
 
 
-def _few(asks: Asks, voice: Voice, rows: list[list[float]], began: float) -> Answer:
-    parsed = perf_counter()
-    probabilities = voice.model.few_probabilities(rows)
-    predicted = perf_counter()
+def _few(asks: Asks, voice: Voice, rows: list[list[float]], began: int) -> Answer | None:
+    parsed = perf_counter_ns()
+    try:
+        probabilities = voice.model.few_probabilities(rows)
+    except TypeError:
+        # A cell is no number: the readers say which.
+        return None
+    predicted = perf_counter_ns()
     body = voice.few_probabilities(probabilities) if asks.is_proba else voice.few_predictions(probabilities)
-    phases = parsed - began, predicted - parsed, perf_counter() - predicted
+    phases = parsed - began, predicted - parsed, perf_counter_ns() - predicted
     return Answer(200, voice.head, body, Predicted(voice.name, voice.version, [*map(max, probabilities)], *phases))
 
 

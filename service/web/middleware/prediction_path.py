@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from time import perf_counter
+from time import perf_counter_ns
 
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
@@ -27,7 +27,7 @@ class PredictionPath:
         if scope["type"] != "http" or scope["path"] not in KNOWN or scope["method"] != "POST":
             await self._app(scope, receive, send)
             return
-        began = perf_counter()
+        began = perf_counter_ns()
         try:
             answer, own = await self._answer(scope, receive, began)
         except ClientDisconnect:
@@ -37,7 +37,7 @@ class PredictionPath:
         await send({**start, "headers": [*answer.head.pairs, length, *pairs(own)]})
         await send({"type": "http.response.body", "body": answer.body})
 
-    async def _answer(self, scope: Scope, receive: Receive, began: float) -> tuple[Answer, bytes]:
+    async def _answer(self, scope: Scope, receive: Receive, began: int) -> tuple[Answer, bytes]:
         path, query, headers = scope["path"], scope["query_string"], Headers(scope=scope)
         try:
             body = await received(Request(scope, receive), self._desk.max_body_bytes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from time import perf_counter
+from time import perf_counter_ns
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect, Request
@@ -13,6 +13,7 @@ from service.serving.metrics import Metrics
 from service.web.errors import InternalError, problem
 from service.web.prediction_desk import server_timing
 from service.web.request_id import request_id
+from service.web.tracing import Spans, named
 
 log = logging.getLogger("logitd.web")
 
@@ -27,8 +28,9 @@ class RequestContext:
     root_path: the prefix that a proxy in front strips off; links in answers begin with it.
     """
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, root_path: str = "") -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, root_path: str = "", spans: Spans | None = None) -> None:
         self._app = app
+        self._spans = spans
         self._metrics = metrics
         self._root_path = root_path
 
@@ -36,8 +38,9 @@ class RequestContext:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began = perf_counter()
-        given_id = request_id(Headers(scope=scope).get("x-request-id"))
+        began = perf_counter_ns()
+        request_headers = Headers(scope=scope)
+        given_id = request_id(request_headers.get("x-request-id"))
         state = scope.setdefault("state", {})
         state["request_id"] = given_id
         if self._root_path:
@@ -50,25 +53,27 @@ class RequestContext:
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-Id"] = given_id
-                headers["Server-Timing"] = server_timing(state.get("answer"), perf_counter() - began)
+                headers["Server-Timing"] = server_timing(state.get("answer"), perf_counter_ns() - began)
             await send(message)
 
         with self._metrics.in_flight.track_inprogress():
             try:
                 await self._app(scope, receive, send_with_headers)
             except ClientDisconnect:
-                log.info("%s: the client left", given_id)
+                log.info("%s: the client left", named(given_id, request_headers))
             except Exception:
-                log.exception("%s: a defect", given_id)
+                log.exception("%s: a defect", named(given_id, request_headers))
                 if status:
                     raise
                 answer = problem(
                     InternalError("an internal error; the log has it under this request id"), Request(scope)
                 )
                 await answer(scope, receive, send_with_headers)
-        self._count(scope, status, perf_counter() - began)
+        self._count(scope, status, (perf_counter_ns() - began) * 1e-9)
 
     def _count(self, scope: Scope, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", UNMATCHED)
         method = scope["method"] if route != UNMATCHED and scope["method"] in METHODS else UNMATCHED
         self._metrics.answered(method, route, status, seconds)
+        if self._spans is not None:
+            self._spans.record(method, route, status, seconds, Headers(scope=scope))
