@@ -48,16 +48,15 @@ class FewRows:
     def probabilities(self, rows: Sequence[Sequence[float]]) -> list[list[float]] | None:
         """As ``probabilities_of(rowwise_product(rows, coef, intercept))``; None where a logit is too large for it.
 
-        Raises TypeError for a cell that is no number.
+        Raises TypeError for a cell of any row that is no number.
         """
-        found = []
-        for row in rows:
-            logits = [_logit(row, weights, intercept) for weights, intercept in self._terms]
-            # A NaN, from two infinities, fails every comparison.
-            if not all(abs(z) <= LARGEST_LOGIT for z in logits):
-                return None
-            found.append(_sigmoids(logits[0]) if len(logits) == 1 else _softmax(logits))
-        return found
+        logits = [[_logit(row, weights, intercept) for weights, intercept in self._terms] for row in rows]
+        for of_row in logits:
+            for z in of_row:
+                # A NaN, from two infinities, fails every comparison.
+                if not -LARGEST_LOGIT <= z <= LARGEST_LOGIT:
+                    return None
+        return [_sigmoids(of_row[0]) if len(of_row) == 1 else _softmax(of_row) for of_row in logits]
 
 
 def _logit(row: Sequence[float], weights: list[float], intercept: float) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
@@ -44,3 +46,10 @@ def test_a_logit_out_of_range_is_left_to_the_careful_form(row: list[float]) -> N
 
     assert few.probabilities([row]) is None
     assert few.probabilities([[1.0, 1.0]]) == [[0.5, 0.5]]
+
+
+@pytest.mark.parametrize("cell", ["1", None, [1.0], {}])
+def test_a_cell_that_is_no_number_is_an_error(cell: Any) -> None:
+    """TypeError, wherever the cell stands, behind a logit out of range too."""
+    with pytest.raises(TypeError):
+        FewRows(np.array([[2.0, 1.0]]), np.zeros(1)).probabilities([[1.7e308, 1.0], [1.0, cell]])
