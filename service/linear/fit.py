@@ -19,11 +19,9 @@ from service.linear.objective_binary import BinaryObjective
 from service.linear.objective_softmax import SoftmaxObjective
 from service.linear.scaling import Scaling
 from service.linear.separation import rounded_direction, verdict
-from service.linear.solver import Solution, Solver, Status
+from service.linear.solver import MAX_HESSIAN_PARAMS, Solution, Solver, Status
 from service.linear.solvers import GradientDescent, Newton, NewtonCG, ProxNewton, RowSpace
 
-# The Hessian of so many parameters takes 800 MB.
-MAX_NEWTON_PARAMS = 10_000
 # The Gram matrix of so many rows takes 3.2 GB.
 MAX_GRAM_ROWS = 20_000
 # The rank of more columns costs as much as a fit that has a penalty.
@@ -140,9 +138,9 @@ def choose_solver(
     name, reason = specification.solver, "asked for"
     if name == "auto":
         name, reason = _by_shape(n_rows, n_columns, n_params, penalised=specification.l2 > 0, is_scattered=is_scattered)
-    if name == "newton" and n_params > MAX_NEWTON_PARAMS:
+    if name == "newton" and n_params > MAX_HESSIAN_PARAMS:
         raise InvalidParameter(
-            f"{n_params} parameters need a Hessian of more than {MAX_NEWTON_PARAMS} squared numbers; "
+            f"{n_params} parameters need a Hessian of more than {MAX_HESSIAN_PARAMS} squared numbers; "
             'use fewer columns or classes, a finite C with solver="newton-cg", or solver="gradient-descent"'
         )
     if name == "row-space" and n_rows > MAX_GRAM_ROWS:

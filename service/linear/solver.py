@@ -10,6 +10,9 @@ from typing import Protocol
 from service.linear.columns.arrays import Vector
 from service.linear.objective import Objective
 
+# The Hessian of so many parameters takes 800 MB.
+MAX_HESSIAN_PARAMS = 10_000
+
 
 class Status(Enum):
     """Why a solver stopped; the value is the message."""

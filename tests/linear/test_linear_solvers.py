@@ -1,6 +1,7 @@
 """Every solver meets every problem, and says truly how far it came."""
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given, settings, strategies as st
 from problems import PROBLEMS, QUASI_SEPARATED, REFERENCE_ERROR, SEPARATED, Problem, drawn, reference_optimum
 
 from service.errors import Diverged
+from service.linear.estimator import LogisticRegression
 from service.linear.certificate import damping
 from service.linear.factor import factorise
 from service.linear.solver import Solution, Solver, Status
@@ -144,6 +146,21 @@ def test_an_absurd_point_is_not_certified() -> None:
 
     assert solution.status is Status.BUDGET_SPENT
     assert solution.gap_bound == math.inf
+
+
+def test_a_wide_descent_is_certified_without_a_hessian() -> None:
+    """Beyond the size where a Hessian fits, gradient descent under a ridge has a finite bound, in little memory."""
+    X = np.random.default_rng(0).normal(size=(12, 10_001))
+    model = LogisticRegression(solver="gradient-descent", C=1e-3, max_iter=50)
+
+    tracemalloc.start()
+    with pytest.warns(UserWarning, match="max_iter"):
+        model.fit(X, np.arange(12) % 2)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert np.isfinite(model.certificate_.gap_bound)
+    assert peak < 100e6
 
 
 def test_a_long_curve_is_thinned() -> None:

@@ -15,7 +15,7 @@ from service.linear.columns.arrays import Vector
 from service.linear.factor import factorise
 from service.linear.objective import Objective, Rows
 from service.linear.objective_softmax import SoftmaxObjective
-from service.linear.solver import Solution, Status
+from service.linear.solver import MAX_HESSIAN_PARAMS, Solution, Status
 
 POINTS_ON_CURVE = 1000
 # The certificate costs as much as some hundred iterations; it is looked at this often.
@@ -90,9 +90,12 @@ def finite_value(objective: Objective, w: Vector) -> float:
 
 
 def certified_gap(objective: Objective, w: Vector) -> float:
-    """The smaller of the two bounds of ``certificate`` at w."""
+    """The smaller of the two bounds of ``certificate`` at w; the ridge's alone where a Hessian would be too large."""
+    by_ridge = ridge_gap_bound(objective, w)
+    if objective.n_params > MAX_HESSIAN_PARAMS:
+        return by_ridge
     _, gradient, hessian = objective.value_gradient_hessian(w)
-    return min(gap_bound(objective, w, gradient, factorise(hessian)), ridge_gap_bound(objective, w))
+    return min(gap_bound(objective, w, gradient, factorise(hessian)), by_ridge)
 
 
 def safe_rate(objective: Objective) -> float:
