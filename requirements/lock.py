@@ -21,7 +21,7 @@ COMPILE = [
 ]
 LOCKS = {
     "serve": ["--group", "build"],
-    "test": ["--extra", "train", "--group", "test"],
+    "test": ["--extra", "train", "--extra", "otel", "--group", "test"],
     "check": ["--group", "check"],
 }
 BENCH = ["--extra", "train", "--group", "build", "--group", "bench"]

@@ -20,6 +20,7 @@ from service.settings import Settings
 from service.store.model_store import ModelStore
 from service.tabular.datasets import load_dataset
 from service.web.app import create_app
+from service.web.tracing import Spans
 
 hypothesis_settings.register_profile("served", deadline=None)
 hypothesis_settings.load_profile("served")
@@ -53,12 +54,13 @@ def store_copy(trained_store: Path, tmp_path: Path) -> Path:
 def make_client(runner: asyncio.Runner) -> MakeClient:
     """Build the application over a store, with any settings."""
 
-    def build(root: Path, *, ahead_of_router: bool = True, **settings: Any) -> Client:
+    def build(root: Path, *, ahead_of_router: bool = True, spans: Spans | None = None, **settings: Any) -> Client:
         app = create_app(
             Settings(store=str(root), **settings),
             ModelStore(root),
             child_environment(),
             ahead_of_router=ahead_of_router,
+            spans=spans,
         )
         return Client(app, runner)
 

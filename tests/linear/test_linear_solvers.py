@@ -9,8 +9,8 @@ from hypothesis import given, settings, strategies as st
 from problems import PROBLEMS, QUASI_SEPARATED, REFERENCE_ERROR, SEPARATED, Problem, drawn, reference_optimum
 
 from service.errors import Diverged
-from service.linear.estimator import LogisticRegression
 from service.linear.certificate import damping
+from service.linear.estimator import LogisticRegression
 from service.linear.factor import factorise
 from service.linear.solver import Solution, Solver, Status
 from service.linear.solvers import SOLVER_NAMES, SOLVERS, GradientDescent, Newton
