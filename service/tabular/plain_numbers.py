@@ -7,7 +7,7 @@ and the readers that can say what is wrong with it take over; what they accept, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -23,6 +23,7 @@ Row: TypeAlias = list[float]  # or of whole numbers: a product with a float is t
 # Above this length a parser that fills an array is faster than one that makes lists.
 FEW_BYTES = 4096
 FEW_ROWS = 8
+PIECE_BYTES = 1 << 18
 _INSTANCES = "instances"
 _OPENING = b'{"instances"'
 # What JSON allows around and beside numbers, and CSV does not.
@@ -65,22 +66,56 @@ def matrix(body: bytes, width: int, limits: Limits, parser: simdjson.Parser | No
     # The parser passes over a byte order mark, which JSON does not allow.
     if not body.startswith((b"{", b"[")):
         return None
+    parser = parser or simdjson.Parser()
     try:
-        document: Any = (parser or simdjson.Parser()).parse(body)
-        if isinstance(document, simdjson.Object):
-            if len(document) != 1:
-                return None
-            document = document[_INSTANCES]
-        n_rows = len(document)
-        limits.check(n_rows, width)
-        cells = np.frombuffer(document.as_buffer(of_type="d"), dtype=np.float64)
-        is_rectangular = 0 < len(cells) == n_rows * width and all(len(row) == width for row in document)
+        parts = [_rows(piece, width, parser) for piece in _pieces(body, parser)]
+        limits.check(sum(map(len, parts)), width)
     except _NOT_PLAIN:
         return None
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def _pieces(body: bytes, parser: simdjson.Parser) -> Iterator[bytes]:
+    """The list of rows cut into lists of some.  Raises ValueError or another of ``_NOT_PLAIN``.
+
+    The parser does not let other threads run, so that it is given no more at a time than it reads in a millisecond or
+    two.  A cut in a wrong place leaves a bracket open, which the parser refuses.
+    """
+    outer, end = body.index(b"["), body.rindex(b"]")
+    _check_envelope(body[:outer] + b"[]" + body[end + 1 :], parser)
+    start, last = body.index(b"[", outer + 1), body.rindex(b"]", outer, end)
+    if body[outer + 1 : start].strip() or body[last + 1 : end].strip():
+        raise ValueError("not a list of rows alone")
+    while last + 1 - start > PIECE_BYTES:
+        stop = body.index(b"]", start + PIECE_BYTES) + 1
+        if stop > last:
+            break
+        following = body.index(b"[", stop)
+        if body[stop:following].strip() != b",":
+            raise ValueError("rows with something between them")
+        yield b"[%b]" % body[start:stop]
+        start = following
+    yield b"[%b]" % body[start : last + 1]
+
+
+def _check_envelope(text: bytes, parser: simdjson.Parser) -> None:
+    # A function of its own: the parser reads nothing more while something that it has read is held.
+    envelope: Any = parser.parse(text)
+    if isinstance(envelope, simdjson.Object):
+        rows: Any = envelope[_INSTANCES]
+        if len(envelope) != 1 or len(rows):
+            raise ValueError("another key than instances")
+
+
+def _rows(text: bytes, width: int, parser: simdjson.Parser) -> Matrix:
+    """Rows of ``width`` numbers.  Raises ValueError or another of ``_NOT_PLAIN``."""
+    rows: Any = parser.parse(text)
+    cells = np.frombuffer(rows.as_buffer(of_type="d"), dtype=np.float64)
     # Rows of rows have more brackets.
-    if not is_rectangular or np.count_nonzero(np.frombuffer(body, dtype=np.uint8) == ord("[")) != n_rows + 1:
-        return None
-    return cells.reshape(n_rows, width)
+    n_brackets = np.count_nonzero(np.frombuffer(text, dtype=np.uint8) == ord("["))
+    if n_brackets != len(rows) + 1 or not all(len(row) == width for row in rows):
+        raise ValueError("rows of other lengths, or of rows")
+    return cells.reshape(len(rows), width)
 
 
 def csv_as_json(body: bytes, names: Sequence[str]) -> bytes:

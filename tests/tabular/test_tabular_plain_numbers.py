@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 
 import numpy as np
@@ -95,6 +96,33 @@ def test_what_is_not_plain_is_left_to_the_readers(body: bytes) -> None:
     """Another shape, another kind of cell or no JSON at all: None, never an error."""
     assert few_rows(body) is None
     assert plain_numbers.matrix(body, 3, LIMITS) is None
+
+
+@pytest.mark.parametrize(
+    "form", ['{"instances": %s}', "%s", ' {"instances" :%s }', "[ %s ]", "%s]", '{"instances":%s,"x":[]}']
+)
+def test_long_bodies_are_read_in_pieces(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the size of the pieces, the numbers are those of the whole, and what is wrong is found."""
+    rows = [[float(index), -1.5, 0.25] for index in range(200)]
+    body = (form % json.dumps(rows)).strip().encode()
+    is_plain = form.startswith(("%s", "{", " {")) and "]" not in form
+    for size in (1, 10, 64, 1000, 10**6):
+        monkeypatch.setattr(plain_numbers, "PIECE_BYTES", size)
+
+        found = plain_numbers.matrix(body, 3, LIMITS)
+
+        assert (found is not None) == is_plain
+        if is_plain:
+            assert_array_equal(found, rows)
+        for bad in (
+            b"-1.5, 0.25], [7.0",
+            b"-1.5, 0.25], [[7.0]",
+            b"-1.5, [0.25]], [7.0",
+            b"-1.5, 0.25] [7.0",
+            b"-1.5], [7.0",
+        ):
+            wrong = body.replace(b"-1.5, 0.25], [7.0", bad)
+            assert (plain_numbers.matrix(wrong, 3, LIMITS) is not None) == (is_plain and wrong == body)
 
 
 def test_no_more_rows_than_allowed_are_plain() -> None:
