@@ -261,7 +261,7 @@ class FastLane(HttpToolsProtocol):
     def eof_received(self) -> bool:  # type: ignore[override]
         """The client sends no more, and may still read: what it is owed comes first."""
         self._is_ended = True
-        if not self._is_answering:
+        if not (self._is_answering and self._is_between):
             self.transport.close()
         return True
 

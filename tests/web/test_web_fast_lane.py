@@ -142,6 +142,18 @@ def test_a_half_closed_connection_gets_its_answer(wire: Wire) -> None:
     assert ROW.encode() in answer
 
 
+@pytest.mark.parametrize("path", [TARGET, "/train"])
+def test_half_a_request_ends_with_its_client(wire: Wire, path: str) -> None:
+    """A client that ends its sending side in the middle of a body is disconnected, on every way, and leaves nothing."""
+    for form in ({}, {"Transfer-Encoding": "chunked"}):
+        with socket.create_connection(("127.0.0.1", wire.port), 10) as other:
+            other.sendall(request("POST", path, form, BODY)[: -len(BODY)] + b"1")
+            other.shutdown(socket.SHUT_WR)
+            assert b"".join(iter(lambda: other.recv(65536), b"")) == b""
+
+    assert eventually(lambda: not wire.server.server_state.connections and not wire.server.server_state.tasks)
+
+
 @pytest.mark.parametrize("method", ["HEAD", "GET", "PUT", "DELETE"])
 def test_other_methods_are_refused_as_ever(wire: Wire, method: str) -> None:
     """405 with Allow; HEAD without a body."""
