@@ -76,7 +76,8 @@ def create_app(settings: Settings, store: ModelStore, environment: dict[str, str
 
 def assemble(settings: Settings, store: ModelStore, environment: dict[str, str]) -> Services:
     """The parts, in the order in which they need each other."""
-    registry = ModelRegistry(store, settings.default_model)
+    metrics = Metrics.open(version=service.__version__)
+    registry = ModelRegistry(store, settings.default_model, on_reload=metrics.reloaded)
     limits = TrainerLimits(
         max_rows=settings.max_train_cells,
         max_features=Limits().max_features,
@@ -89,7 +90,7 @@ def assemble(settings: Settings, store: ModelStore, environment: dict[str, str])
         data_plane=DataPlane(registry),
         control_plane=ControlPlane(store, clock=lambda: datetime.now(UTC)),
         trainer=TrainerProcess(settings.store, limits, environment),
-        metrics=Metrics(service.__version__),
+        metrics=metrics,
     )
 
 
@@ -125,6 +126,7 @@ def routes(services: Services) -> Routes:
 async def on_service_error(request: Request, error: Exception) -> Response:
     """The one place where an error becomes an answer."""
     assert isinstance(error, ServiceError)
+    request.app.state.services.metrics.rejected(error.slug)
     headers = {}
     if isinstance(error, UnsupportedMediaType):
         headers["Accept-Post"] = ACCEPTED
@@ -139,10 +141,12 @@ async def on_service_error(request: Request, error: Exception) -> Response:
 async def on_http_exception(request: Request, error: Exception) -> Response:
     """The framework's own refusals, 404 and 405, in the same form as ours."""
     assert isinstance(error, HTTPException)
-    allowed = allowed_methods(request)
+    allowed, metrics = allowed_methods(request), request.app.state.services.metrics
     if error.status_code == 405 and allowed:
         names = ", ".join(sorted(allowed))
+        metrics.rejected(MethodNotAllowed.slug)
         return problem(MethodNotAllowed(f"this path takes {names}"), request, {"Allow": names})
+    metrics.rejected(RouteNotFound.slug)
     return problem(RouteNotFound("there is nothing at this path", hint="GET / lists what there is"), request)
 
 

@@ -34,14 +34,19 @@ class NativeDialect:
         """Labels for rows of features."""
         prediction = await self._answer(request, PARAMETERS)
         with phase(request, "encode"):
-            return self._encode(prediction, {"predictions": prediction.labels})
+            response = self._encode(prediction, {"predictions": prediction.labels})
+        self._count(request, prediction)
+        return response
 
     async def predict_proba(self, request: Request) -> Response:
         """Class probabilities for rows of features."""
         prediction = await self._answer(request, PROBABILITY_PARAMETERS)
         with phase(request, "encode"):
             probabilities = prediction.probabilities.tolist()
-            return self._encode(prediction, {"classes": prediction.classes, "probabilities": probabilities})
+            answer = {"classes": prediction.classes, "probabilities": probabilities}
+            response = self._encode(prediction, answer)
+        self._count(request, prediction)
+        return response
 
     async def _answer(self, request: Request, known: tuple[str, ...]) -> Prediction:
         check_same_site(request)
@@ -53,12 +58,15 @@ class NativeDialect:
         with phase(request, "parse"):
             table = decode(body, kind, stored.model.schema, self._limits)
         with phase(request, "predict"):
-            prediction = self._services.data_plane.predict(
+            return self._services.data_plane.predict(
                 stored, table, threshold=threshold, explain=explain, interval=interval
             )
-        rows = self._services.metrics.rows.labels(prediction.model, prediction.version)
-        rows.inc(table.n_rows)
-        return prediction
+
+    def _count(self, request: Request, prediction: Prediction) -> None:
+        counters = self._services.metrics.predicted(prediction.model, prediction.version)
+        counters.rows(len(prediction.labels))
+        counters.probabilities(prediction.probabilities)
+        counters.phases(**dict(request.state.phases))
 
     @staticmethod
     def _encode(prediction: Prediction, answer: dict[str, Any]) -> Response:

@@ -19,9 +19,6 @@ from service.web.errors import InternalError, problem
 log = logging.getLogger("logitd.web")
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
-UNMATCHED = "(none)"
-# A client may invent methods; a label may not grow with them.
-METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"})
 
 
 @contextmanager
@@ -68,23 +65,19 @@ class RequestContext:
                 headers["Server-Timing"] = ", ".join(f"{name};dur={seconds * 1e3:.3f}" for name, seconds in phases)
             await send(message)
 
-        with self._metrics.in_flight.track_inprogress():
-            try:
-                await self._app(scope, receive, send_with_headers)
-            except ClientDisconnect:
-                log.info("%s: the client left", request_id)
-            except Exception:
-                log.exception("%s: a defect", request_id)
-                if status:
-                    raise
-                answer = problem(
-                    InternalError("an internal error; the log has it under this request id"), Request(scope)
-                )
-                await answer(scope, receive, send_with_headers)
-        self._count(scope, status, perf_counter() - began)
-
-    def _count(self, scope: Scope, status: int, seconds: float) -> None:
-        route = getattr(scope.get("route"), "path", UNMATCHED)
-        method = scope["method"] if route != UNMATCHED and scope["method"] in METHODS else UNMATCHED
-        self._metrics.requests.labels(method, route, status).inc()
-        self._metrics.seconds.labels(method, route).observe(seconds)
+        self._metrics.started()
+        try:
+            await self._app(scope, receive, send_with_headers)
+        except ClientDisconnect:
+            log.info("%s: the client left", request_id)
+        except Exception:
+            log.exception("%s: a defect", request_id)
+            if status:
+                raise
+            self._metrics.rejected(InternalError.slug)
+            answer = problem(InternalError("an internal error; the log has it under this request id"), Request(scope))
+            await answer(scope, receive, send_with_headers)
+        finally:
+            self._metrics.ended()
+            route = getattr(scope.get("route"), "path", None)
+            self._metrics.answered(scope["method"], route, status, perf_counter() - began)
