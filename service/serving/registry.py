@@ -6,6 +6,7 @@ import logging
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from threading import Lock
 from time import monotonic
 from types import MappingProxyType
@@ -21,6 +22,17 @@ Stamp: TypeAlias = tuple[int, int, int] | None
 # Versions asked for by number stay in memory up to this many, the oldest leaves first.
 MAX_PINNED = 32
 RETRY_S = 5.0
+
+
+class Reload(StrEnum):
+    """What came of the wish to have the version that an alias leads to in memory."""
+
+    LOADED = "loaded"
+    FAILED = "failed"
+
+
+def uncounted(_: Reload) -> None:
+    """Nobody wants to know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +69,25 @@ class ModelRegistry:
     """Resolves references to loaded models.
 
     Each resolution looks at the stamp of the model's alias file, one ``stat``, so that a promotion by any process is
-    seen by the next request.  A version that fails to load changes nothing but ``failed_reloads`` and a log line; it is
-    tried again every ``RETRY_S`` seconds, since the cause may have been the disk and not the file.  Any thread may ask;
-    one at a time loads.
+    seen by the next request.  A version that fails to load changes nothing but a count and a log line; it is tried
+    again every ``RETRY_S`` seconds, since the cause may have been the disk and not the file.  Any thread may ask; one at
+    a time loads.
 
-    clock: seconds that only go forward.
+    clock: seconds that only go forward.  on_reload: told of each version loaded for an alias, and of each new failure.
     """
 
-    def __init__(self, store: ModelStore, default_model: str, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(
+        self,
+        store: ModelStore,
+        default_model: str,
+        clock: Callable[[], float] = monotonic,
+        on_reload: Callable[[Reload], None] = uncounted,
+    ) -> None:
         self._store = store
         self._clock = clock
+        self._on_reload = on_reload
         self.default_model = default_model
         self.loaded = LoadedModels()
-        self.failed_reloads = 0
         self._loading = Lock()
 
     def resolve_loaded(self, ref: ModelRef) -> StoredModel | None:
@@ -150,8 +168,11 @@ class ModelRegistry:
         for alias, version in targets.items():
             loaded = before.get(alias)
             try:
-                same = loaded is not None and loaded.manifest.version == version
-                versions[alias] = loaded if loaded is not None and same else self._store.load(name, version)
+                if loaded is None or loaded.manifest.version != version:
+                    versions[alias] = self._store.load(name, version)
+                    self._on_reload(Reload.LOADED)
+                else:
+                    versions[alias] = loaded
             except ServiceError as error:
                 failures.append(error.detail)
                 if loaded is not None:
@@ -162,7 +183,7 @@ class ModelRegistry:
         """``fresh`` with the time of its next try; a failure counts and is logged when it is new."""
         for failure in fresh.failures:
             if known is None or failure not in known.failures:
-                self.failed_reloads += 1
+                self._on_reload(Reload.FAILED)
                 log.error("model %s was not reloaded: %s", name, failure)
         return replace(fresh, retry_at=self._clock() + RETRY_S)
 

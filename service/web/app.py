@@ -92,7 +92,8 @@ def create_app(
 
 def assemble(settings: Settings, store: ModelStore, environment: dict[str, str]) -> Services:
     """The parts, in the order in which they need each other."""
-    registry = ModelRegistry(store, settings.default_model)
+    metrics = Metrics.open(version=service.__version__)
+    registry = ModelRegistry(store, settings.default_model, on_reload=metrics.reloaded)
     limits = TrainerLimits(
         max_rows=settings.max_train_cells,
         max_features=Limits().max_features,
@@ -105,13 +106,13 @@ def assemble(settings: Settings, store: ModelStore, environment: dict[str, str])
         data_plane=DataPlane(registry),
         control_plane=ControlPlane(store, clock=lambda: datetime.now(UTC)),
         trainer=TrainerProcess(settings.store, limits, environment),
-        metrics=Metrics(service.__version__),
+        metrics=metrics,
     )
 
 
 def routes(services: Services, dialect: NativeDialect) -> Routes:
     """Path, methods, handler."""
-    predictions, models = PredictionRoutes(dialect, services.metrics), ModelRoutes(services)
+    predictions, models = PredictionRoutes(dialect), ModelRoutes(services)
     training, pages = TrainingRoutes(services), Pages(services)
     table: Routes = (
         (PREDICT, ("POST",), predictions.predict),

@@ -55,8 +55,8 @@ class Pages:
 
     async def metrics(self, _: Request) -> Response:
         """Counters in the Prometheus text format."""
-        self._services.metrics.failed_reloads.set(self._services.registry.failed_reloads)
-        return Response(self._services.metrics.text(), media_type=metrics.CONTENT_TYPE)
+        text = self._services.metrics.text(self._services.registry.loaded)
+        return Response(text, media_type=metrics.CONTENT_TYPE)
 
     async def version(self, _: Request) -> Response:
         """The releases that run."""

@@ -51,29 +51,37 @@ class PredictionDesk:
 
     async def answer_in_thread(self, call: Call) -> Answer:
         """The answer to a call that ``answer_at_once`` left open."""
-        with self._metrics.in_flight.track_inprogress():
+        self._metrics.started()
+        try:
             return await asyncio.to_thread(self._dialect.answer, call)
+        finally:
+            self._metrics.ended()
 
     def account(self, call: Call, answer: Answer, began: int) -> bytes:
         """Count the answer, and return the header lines that belong to it alone: id and timing."""
         total = perf_counter_ns() - began
-        seconds = total * 1e-9
-        self._metrics.answered("POST", call.path, answer.status, seconds)
-        count(self._metrics, answer)
+        count(self._metrics, call.path, answer, total)
         if self._spans is not None:
-            self._spans.record("POST", call.path, answer.status, seconds, call.headers)
+            self._spans.record("POST", call.path, answer.status, total * 1e-9, call.headers)
         own = f"x-request-id: {call.request_id}\r\nserver-timing: {server_timing(answer, total)}\r\n"
         return own.encode()
 
 
-def count(metrics: Metrics, answer: Answer) -> None:
-    """Count what was predicted, or why it was refused."""
+def count(metrics: Metrics, path: str, answer: Answer, total: int) -> None:
+    """Count an answer, its request included; ``total``: what it took in ns."""
     done = answer.predicted
     if done is None:
+        metrics.answered("POST", path, answer.status, total * 1e-9)
         metrics.rejected(answer.slug)
+    elif len(done.certainties) == 1:
+        count_row = metrics.one_row("POST", path, answer.status, done.model, done.version)
+        count_row(total * 1e-9, done.parse * 1e-9, done.predict * 1e-9, done.encode * 1e-9, done.certainties[0])
     else:
-        phases = done.parse * 1e-9, done.predict * 1e-9, done.encode * 1e-9
-        metrics.predicted(done.model, done.version, done.certainties, *phases)
+        metrics.answered("POST", path, answer.status, total * 1e-9)
+        counters = metrics.predicted(done.model, done.version)
+        counters.rows(len(done.certainties))
+        counters.certainties(done.certainties)
+        counters.phases(done.parse * 1e-9, done.predict * 1e-9, done.encode * 1e-9)
 
 
 def server_timing(answer: Answer | None, total: int) -> str:

@@ -7,19 +7,16 @@ import asyncio
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.serving.metrics import Metrics
 from service.web.body import received
 from service.web.call import Call
 from service.web.dialects.native import NativeDialect
-from service.web.prediction_desk import count
 
 
 class PredictionRoutes:
     """They answer where the two faster ways are not in front; the OpenAPI document describes all three by these."""
 
-    def __init__(self, dialect: NativeDialect, metrics: Metrics) -> None:
+    def __init__(self, dialect: NativeDialect) -> None:
         self._dialect = dialect
-        self._metrics = metrics
 
     async def predict(self, request: Request) -> Response:
         """Labels for rows of features."""
@@ -39,7 +36,6 @@ class PredictionRoutes:
         if answer is None:
             answer = await asyncio.to_thread(self._dialect.answer, call)
         request.state.answer = answer
-        count(self._metrics, answer)
         response = Response(answer.body, answer.status)
         response.raw_headers[:0] = answer.head.pairs
         return response

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from time import perf_counter
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -29,12 +30,13 @@ class TrainingRoutes:
         kind, key = media_type(request.headers), idempotency_key(request)
         parameters = query.query_parameters(request.scope["query_string"], known=None if kind is MediaType.CSV else ())
         body = await read_body(request, services.settings.max_train_body_bytes)
+        began = perf_counter()
         try:
             answer = await services.trainer.train(TrainingJob(body, kind is MediaType.CSV, parameters), key)
         except ServiceError as error:
-            services.metrics.trainings.labels(error.slug).inc()
+            services.metrics.not_trained(error.slug)
             raise
-        services.metrics.trainings.labels("published").inc()
+        services.metrics.trained(perf_counter() - began)
         place = f"{request.scope.get('root_path', '')}/models/{answer['model']}/versions/{answer['version']}"
         headers = {"Location": place, "Model-Version": f"{answer['model']}/{answer['version']}"}
         return json_response(answer, 201, headers)

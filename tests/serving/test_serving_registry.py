@@ -13,7 +13,7 @@ from asking import abc_table, train_into
 from service.errors import AliasNotFound, ModelNotFound, NoLiveModel, VersionNotFound
 from service.record import VersionDraft
 from service.serving.data_plane import DataPlane
-from service.serving.registry import MAX_PINNED, RETRY_S, ModelRegistry
+from service.serving.registry import MAX_PINNED, RETRY_S, ModelRegistry, Reload
 from service.store.model_store import ModelStore
 from service.store.names import ModelRef
 from service.tabular.table import Table
@@ -41,10 +41,16 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def registry(store_copy: Path, clock: Clock) -> ModelRegistry:
+def reloads() -> list[Reload]:
+    """What the registry has told of its reloads."""
+    return []
+
+
+@pytest.fixture
+def registry(store_copy: Path, clock: Clock, reloads: list[Reload]) -> ModelRegistry:
     """The registry over a store in which abc has versions 1 (live) and 2."""
     train_into(store_copy, "abc", abc_table(), "y", C=0.01, promote="never")
-    return ModelRegistry(ModelStore(store_copy), "abc", clock)
+    return ModelRegistry(ModelStore(store_copy), "abc", clock, reloads.append)
 
 
 def elsewhere(root: Path, version: int, alias: str = "live") -> None:
@@ -101,7 +107,7 @@ def test_a_swap_of_another_alias_keeps_the_live_object(registry: ModelRegistry, 
 
 
 def test_a_damaged_version_keeps_the_old_one(
-    registry: ModelRegistry, store_copy: Path, clock: Clock, caplog: pytest.LogCaptureFixture
+    registry: ModelRegistry, reloads: list[Reload], store_copy: Path, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     """S1: the old version answers, one failure is counted and one line logged, however often it is asked for."""
     registry.resolve(LIVE)
@@ -113,7 +119,7 @@ def test_a_damaged_version_keeps_the_old_one(
             assert registry.resolve(LIVE).manifest.version == 1
             clock.now += RETRY_S
 
-    assert registry.failed_reloads == 1
+    assert reloads == [Reload.LOADED, Reload.FAILED]
     assert len(caplog.records) == 1
     assert registry.is_ready()
 
@@ -149,14 +155,16 @@ def test_files_that_vanish_do_not_stop_the_service(registry: ModelRegistry, stor
 
 
 @pytest.mark.parametrize("text", ["", "{}", "garbage", "\ufeff{}", "[" * 100_000])
-def test_a_garbled_alias_file_changes_nothing(registry: ModelRegistry, store_copy: Path, text: str) -> None:
+def test_a_garbled_alias_file_changes_nothing(
+    registry: ModelRegistry, reloads: list[Reload], store_copy: Path, text: str
+) -> None:
     """S6: the last good version answers while the alias file cannot be read."""
     registry.resolve(LIVE)
 
     (store_copy / "abc" / "aliases.json").write_text(text)
 
     assert registry.resolve(LIVE).manifest.version == 1
-    assert registry.failed_reloads == 1
+    assert reloads == [Reload.LOADED, Reload.FAILED]
 
 
 def test_a_cold_start_on_a_damaged_version_is_not_ready(registry: ModelRegistry, store_copy: Path) -> None:
@@ -215,12 +223,12 @@ def test_what_is_missing_is_named(registry: ModelRegistry, store_copy: Path) -> 
         ModelRegistry(ModelStore(store_copy), "nope").resolve(ModelRef(None))
 
 
-def test_the_first_publication_makes_it_ready(tmp_path: Path) -> None:
+def test_the_first_publication_makes_it_ready(tmp_path: Path, reloads: list[Reload]) -> None:
     """S7: a registry over a store that does not exist yet serves the first version that is published."""
-    registry = ModelRegistry(ModelStore(tmp_path / "store"), "abc")
+    registry = ModelRegistry(ModelStore(tmp_path / "store"), "abc", on_reload=reloads.append)
     assert not registry.is_ready()
 
     train_into(tmp_path / "store", "abc", abc_table(), "y")
 
     assert registry.is_ready()
-    assert registry.failed_reloads == 0
+    assert reloads == [Reload.LOADED]

@@ -27,14 +27,20 @@ def metrics(client: Client) -> dict[str, Metric]:
     return {family.name: family for family in text_string_to_metric_families(client.get("/metrics").text)}
 
 
-def count(client: Client, family: str, **labels: str) -> float:
+def count(client: Client, family: str, suffix: str = "_total", **labels: str) -> float:
     """The sum of a counter's samples that have these labels."""
     samples = metrics(client)[family].samples
     return sum(
         sample.value
         for sample in samples
-        if sample.name == f"{family}_total" and labels.items() <= dict(sample.labels).items()
+        if sample.name == family + suffix and labels.items() <= dict(sample.labels).items()
     )
+
+
+def n_answers(client: Client, **labels: str) -> float:
+    """Answers with these labels, named without ``http_`` in front."""
+    family = "http_server_request_duration_seconds"
+    return count(client, family, "_count", **{f"http_{name}": value for name, value in labels.items()})
 
 
 def operations(client: Client) -> list[tuple[str, str, dict[str, Any]]]:
@@ -102,13 +108,16 @@ def test_requests_are_counted_by_route_and_rows_by_version(make_client: MakeClie
     client.get("/models/abc")
     client.get("/models/iris")
 
-    assert count(client, "logitd_http_requests", route="/predict", method="POST", status="200") == 1
-    assert count(client, "logitd_http_requests", route="/predict", status="422") == 1
-    assert count(client, "logitd_http_requests", route="/models/{model}", status="200") == 2
-    assert count(client, "logitd_predicted_rows", model="abc", version="1") == 7
+    assert n_answers(client, request_method="POST", route="/predict", response_status_code="200") == 1
+    assert n_answers(client, request_method="POST", route="/predict", response_status_code="422") == 1
+    assert n_answers(client, request_method="GET", route="/models/{model}", response_status_code="200") == 2
+    assert count(client, "logitd_prediction_rows", model="abc", version="1") == 7
+    assert count(client, "logitd_predictions", model="abc", version="1") == 1
+    assert count(client, "logitd_rejections", reason="empty-input") == 1
+    loaded = [sample.labels for sample in metrics(client)["logitd_model_info"].samples]
+    assert {"model": "abc", "version": "1", "alias": "live"}.items() <= loaded[0].items()
     assert metrics(client)["logitd_build_info"].samples[0].labels == {"version": service.__version__}
-    in_flight = metrics(client)["logitd_http_requests_in_flight"].samples[0]
-    assert in_flight.value == 1  # the scrape itself
+    assert metrics(client)["http_server_active_requests"].samples[0].value == 1  # the scrape itself
 
 
 def test_clients_cannot_add_series(make_client: MakeClient, trained_store: Path) -> None:
@@ -129,13 +138,13 @@ def test_clients_cannot_add_series(make_client: MakeClient, trained_store: Path)
 
 
 def test_a_failed_reload_is_counted(make_client: MakeClient, store_copy: Path) -> None:
-    """A damaged version shows as ``logitd_failed_reloads``, while the service is not ready."""
+    """A damaged version shows in ``logitd_model_reloads_total``, while the service is not ready."""
     client = make_client(store_copy, default_model="abc")
     shutil.rmtree(store_copy / "abc" / "versions" / "1")
     (store_copy / "abc" / "versions" / "1").mkdir()
 
     assert client.get("/readyz").status_code == 503
-    assert metrics(client)["logitd_failed_reloads"].samples[0].value == 1
+    assert count(client, "logitd_model_reloads", outcome="failed") == 1
 
 
 def test_metrics_can_be_switched_off(make_client: MakeClient, trained_store: Path) -> None:

@@ -11,15 +11,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.serving.metrics import Metrics
 from service.web.errors import InternalError, problem
-from service.web.prediction_desk import server_timing
+from service.web.prediction_desk import count, server_timing
 from service.web.request_id import request_id
 from service.web.tracing import Spans, named
 
 log = logging.getLogger("logitd.web")
 
 UNMATCHED = "(none)"
-# A client may invent methods; a label may not grow with them.
-METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"})
 
 
 class RequestContext:
@@ -56,24 +54,29 @@ class RequestContext:
                 headers["Server-Timing"] = server_timing(state.get("answer"), perf_counter_ns() - began)
             await send(message)
 
-        with self._metrics.in_flight.track_inprogress():
-            try:
-                await self._app(scope, receive, send_with_headers)
-            except ClientDisconnect:
-                log.info("%s: the client left", named(given_id, request_headers))
-            except Exception:
-                log.exception("%s: a defect", named(given_id, request_headers))
-                if status:
-                    raise
-                answer = problem(
-                    InternalError("an internal error; the log has it under this request id"), Request(scope)
-                )
-                await answer(scope, receive, send_with_headers)
-        self._count(scope, status, (perf_counter_ns() - began) * 1e-9)
+        self._metrics.started()
+        try:
+            await self._app(scope, receive, send_with_headers)
+        except ClientDisconnect:
+            log.info("%s: the client left", named(given_id, request_headers))
+        except Exception:
+            log.exception("%s: a defect", named(given_id, request_headers))
+            if status:
+                raise
+            answer = problem(InternalError("an internal error; the log has it under this request id"), Request(scope))
+            await answer(scope, receive, send_with_headers)
+        finally:
+            self._metrics.ended()
+            self._count(scope, status, perf_counter_ns() - began)
 
-    def _count(self, scope: Scope, status: int, seconds: float) -> None:
-        route = getattr(scope.get("route"), "path", UNMATCHED)
-        method = scope["method"] if route != UNMATCHED and scope["method"] in METHODS else UNMATCHED
-        self._metrics.answered(method, route, status, seconds)
+    def _count(self, scope: Scope, status: int, total: int) -> None:
+        state, method = scope["state"], scope["method"]
+        route = getattr(scope.get("route"), "path", None)
+        if route is not None and "answer" in state:
+            count(self._metrics, route, state["answer"], total)
+        else:
+            self._metrics.answered(method, route, status, total * 1e-9)
+        if "slug" in state:
+            self._metrics.rejected(state["slug"])
         if self._spans is not None:
-            self._spans.record(method, route, status, seconds, Headers(scope=scope))
+            self._spans.record(method, route or UNMATCHED, status, total * 1e-9, Headers(scope=scope))
