@@ -11,11 +11,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.serving.environment import this_environment
+from benchmarks.serving.figure import figure
 from benchmarks.serving.peers import PEERS, SELF
 from benchmarks.serving.pinning import LOAD_CPU, SERVER_CPU
 from benchmarks.serving.report import markdown
 from benchmarks.serving.runner import LATENCY_SHAPE, Outcome, Plan, install, measure
 from benchmarks.serving.shapes import SHAPES
+from benchmarks.serving.summary import README, with_summary
 
 HERE = Path(__file__).resolve().parent
 
@@ -64,10 +66,13 @@ def facts(plan: Plan, started: datetime) -> dict[str, str]:
 
 
 def write(outcome: Outcome, folder: Path) -> None:
-    """results.md and results.json, into a folder."""
+    """results.md, results.json and the figure, into a folder; into the benchmark's own, the README's table too."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "results.md").write_text(markdown(outcome), encoding="utf-8")
     (folder / "results.json").write_text(outcome.to_json() + "\n", encoding="utf-8")
+    (folder / "throughput.svg").write_text(figure(outcome), encoding="utf-8")
+    if folder.resolve() == HERE:
+        README.write_text(with_summary(README.read_text(encoding="utf-8"), outcome), encoding="utf-8")
     print(f"written to {folder}", flush=True)
 
 

@@ -28,5 +28,10 @@ def closed_loop(port: int, path: str, body: Path, *, connections: int, seconds: 
     command += ["-s", str(SCRIPT), f"http://{HOST}:{port}{path}", "--", str(body)]
     with on_cpu(LOAD_CPU):
         done = subprocess.run(command, check=True, capture_output=True, text=True)
-    found = json.loads(next(line for line in done.stdout.splitlines() if line.startswith("{")))
+    return counted(done.stdout)
+
+
+def counted(said: str) -> ClosedLoop:
+    """The line that ``post.lua`` writes among wrk's own."""
+    found = json.loads(next(line for line in said.splitlines() if line.startswith("{")))
     return ClosedLoop(found["requests"] / found["seconds"], found["failed"])

@@ -50,9 +50,9 @@ def this_environment() -> Environment:
     return Environment(Path(sys.executable).parent, Path(sysconfig.get_path("purelib")))
 
 
-def installed(name: str, installs: Installs) -> Environment:
+def installed(name: str, installs: Installs, root: Path = ROOT) -> Environment:
     """The environment of a name, made anew when what it is made from has changed; raises NotInstalled."""
-    folder = ROOT / name
+    folder = root / name
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     environment = Environment(folder / "bin", folder / "lib" / version / "site-packages")
     stamp, state = folder / "installed", _state(installs)

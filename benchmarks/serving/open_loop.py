@@ -55,11 +55,18 @@ class _Connection:
 
 
 def open_loop(
-    address: tuple[str, int], path: str, body: bytes, *, rate: float, seconds: float, connections: int = CONNECTIONS
+    address: tuple[str, int],
+    path: str,
+    body: bytes,
+    *,
+    rate: float,
+    seconds: float,
+    connections: int = CONNECTIONS,
+    grace_s: float = GRACE_S,
 ) -> OpenLoop:
     """Post the body at a rate per second for some seconds.  Raises OSError when nobody listens."""
     with _no_collection(), _Pool(address, _request(address, path, body), connections) as pool:
-        pool.run(rate, max(1, round(rate * seconds)))
+        pool.run(rate, max(1, round(rate * seconds)), grace_s)
     return pool.outcome(rate)
 
 
@@ -95,10 +102,10 @@ class _Pool:
             connection.channel.close()
         self._poll.close()
 
-    def run(self, rate: float, count: int) -> None:
+    def run(self, rate: float, count: int, grace_s: float) -> None:
         """Send each request when it is due, as soon as a connection is free, and read answers in between."""
         clock, start, sent, starved = time.perf_counter, time.perf_counter() + 0.001, 0, 0.0
-        given_up = start + count / rate + GRACE_S
+        given_up = start + count / rate + grace_s
         while (sent < count or self._busy) and (now := clock()) < given_up:
             due = start + sent / rate
             if sent < count and due <= now:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,7 @@ class Peer:
     package: the distribution whose version is reported.  installs: arguments of pip, one list a call.
     prepare: writes into the place's folder what the server needs.  command: serves until it is ended.
     body, read: the request's JSON of rows; P(second class) from the answer's JSON, (n_rows,).
-    environment: the name, where it is shared.  only: shapes, where not all.
+    variables: of the environment.  environment: the name, where it is shared.  only: shapes, where not all.
     """
 
     name: str
@@ -60,7 +60,7 @@ class Peer:
     path: str
     body: Callable[[Matrix], Any]
     read: Callable[[Any], Any]
-    variables: Mapping[str, str] = field(default_factory=dict)
+    variables: Callable[[Place], dict[str, str]] = lambda _: {}
     environment: str = ""
     only: tuple[str, ...] = ()
     note: str = ""
@@ -83,7 +83,7 @@ def variables(peer: Peer, place: Place) -> dict[str, str]:
     """The environment variables of a server: this process's without settings of the service, and its own programs first."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("LOGITD_")}
     path = f"{place.environment.programs}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-    return {**kept, **THREADS, "PATH": path, "HOME": str(place.folder), **peer.variables}
+    return {**kept, **THREADS, "PATH": path, "HOME": str(place.folder), **peer.variables(place)}
 
 
 def instances(X: Matrix) -> dict[str, Any]:
@@ -96,13 +96,11 @@ def second(rows: list[list[float]]) -> list[float]:
     return [row[1] for row in rows]
 
 
-def export_estimator(place: Place) -> None:
-    """Write scikit-learn's estimator with the drawn coefficients, model.joblib, with the peer's own scikit-learn."""
-    run_app("export.py", place)
+def export_estimator(place: Place, *flavour: str) -> None:
+    """Write scikit-learn's estimator with the drawn coefficients, by the peer's own scikit-learn: see ``apps/export.py``.
 
-
-def run_app(app: str, place: Place) -> None:
-    """Run one of ``peers/apps`` on coefficients.json in the folder; raises CalledProcessError."""
+    Raises CalledProcessError.
+    """
     write_coefficients(drawn(place.shape.n_columns), place.folder / "coefficients.json")
-    command = [place.program("python"), str(APPS / app)]
+    command = [place.program("python"), str(APPS / "export.py"), *flavour]
     subprocess.run(command, cwd=place.folder, check=True, capture_output=True, text=True)

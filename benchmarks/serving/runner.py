@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from benchmarks.serving.closed_loop import closed_loop
-from benchmarks.serving.environment import Environment, NotInstalled, installed
+from benchmarks.serving.environment import ROOT, Environment, NotInstalled, installed
 from benchmarks.serving.memory import tree_mib
 from benchmarks.serving.open_loop import OpenLoop, open_loop
 from benchmarks.serving.peer import Peer, Place
@@ -109,12 +109,12 @@ class Outcome:
         return cls(read["facts"], installations, turns, [Remark(**each) for each in read["remarks"]])
 
 
-def install(outcome: Outcome, peers: Sequence[Peer]) -> dict[str, Environment]:
+def install(outcome: Outcome, peers: Sequence[Peer], root: Path = ROOT) -> dict[str, Environment]:
     """The environments of peers by name; a peer without one has a remark."""
     environments = {}
     for peer in peers:
         try:
-            environments[peer.name] = installed(peer.environment or peer.name, peer.installs)
+            environments[peer.name] = installed(peer.environment or peer.name, peer.installs, root)
         except NotInstalled as error:
             outcome.remark(peer.name, "", error)
     return environments

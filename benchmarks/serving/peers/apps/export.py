@@ -1,8 +1,9 @@
-"""Write model.joblib: scikit-learn's estimator with the coefficients of coefficients.json."""
+"""Write scikit-learn's estimator with the coefficients of coefficients.json: model.joblib, or with "mlflow" its folder."""
 
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import joblib
@@ -19,5 +20,18 @@ def estimator() -> LogisticRegression:
     return model
 
 
+def save_for_mlflow() -> None:
+    """The folder model, whose ``predict`` gives probabilities."""
+    import mlflow.sklearn  # noqa: PLC0415 — only one peer has it
+
+    # Without a list of requirements MLflow would run the model to find them out.
+    mlflow.sklearn.save_model(
+        estimator(), "model", pyfunc_predict_fn="predict_proba", pip_requirements=["scikit-learn"]
+    )
+
+
 if __name__ == "__main__":
-    joblib.dump(estimator(), "model.joblib")
+    if sys.argv[1:] == ["mlflow"]:
+        save_for_mlflow()
+    else:
+        joblib.dump(estimator(), "model.joblib")

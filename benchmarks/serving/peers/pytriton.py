@@ -1,0 +1,30 @@
+"""NVIDIA PyTriton: Triton's server in front of a Python function, without a GPU."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks.serving.peer import APPS, Peer, Place, export_estimator, requirements
+from benchmarks.serving.peers.open_inference import second_of_output, tensor
+from benchmarks.serving.shapes import Matrix
+
+
+def _command(place: Place) -> list[str]:
+    return [place.program("python"), str(APPS / "pytriton_app.py"), *map(str, place.ports)]
+
+
+def _body(X: Matrix) -> dict[str, Any]:
+    return {"inputs": [tensor(X, "rows")]}
+
+
+PYTRITON = Peer(
+    name="pytriton",
+    package="nvidia-pytriton",
+    installs=requirements("pytriton"),
+    prepare=export_estimator,
+    command=_command,
+    path="/v2/models/model/infer",
+    body=_body,
+    read=second_of_output,
+    note="a `@batch` function bound to Triton, on the CPU",
+)
