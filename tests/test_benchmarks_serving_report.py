@@ -11,7 +11,7 @@ from benchmarks.serving.__main__ import write
 from benchmarks.serving.open_loop import OpenLoop
 from benchmarks.serving.peers.floor import FLOOR
 from benchmarks.serving.peers.ours import OURS, WITHOUT_METRICS
-from benchmarks.serving.report import markdown, number, ratio
+from benchmarks.serving.report import brief, markdown, number, ratio
 from benchmarks.serving.runner import Installation, NotServing, Outcome, Remark, Turn
 from benchmarks.serving.summary import summary_table, with_summary
 
@@ -96,6 +96,16 @@ def test_report_has_every_figure(outcome: Outcome) -> None:
     assert f"With metrics on, {OURS} answers 0.976 × as many requests as with them off." in lines
     assert "- mlflow: not installed: ERROR: no | matching" in lines
     assert "- tutorial on 100x30: ended" in lines
+
+
+def test_brief_report_leaves_the_process_out(outcome: Outcome) -> None:
+    """While one works on the service, throughput, latency and the price of metrics are what is printed."""
+    report, whole = brief(outcome), markdown(outcome)
+
+    assert "With metrics on" in report
+    assert "## Latency at 300 requests a second" in report
+    assert "## The process" not in report
+    assert all(line in whole for line in report.splitlines())
 
 
 def test_results_are_written(outcome: Outcome, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from benchmarks.serving.environment import this_environment
 from benchmarks.serving.figure import figure
 from benchmarks.serving.peers import PEERS, SELF
 from benchmarks.serving.pinning import LOAD_CPU, SERVER_CPU
-from benchmarks.serving.report import markdown
+from benchmarks.serving.report import brief, markdown
 from benchmarks.serving.runner import LATENCY_SHAPE, Outcome, Plan, install, measure
 from benchmarks.serving.shapes import SHAPES
 from benchmarks.serving.summary import README, with_summary
@@ -36,7 +36,7 @@ def _measure_ourselves(options: argparse.Namespace) -> None:
     outcome = Outcome()
     environments = dict.fromkeys(SELF, this_environment())
     measure(outcome, [PEERS[name] for name in SELF], [SHAPES[LATENCY_SHAPE]], plan, environments)
-    print(markdown(outcome))
+    print(brief(outcome))
 
 
 def _measure_all(options: argparse.Namespace) -> None:

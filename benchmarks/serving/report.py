@@ -74,14 +74,24 @@ def markdown(outcome: Outcome) -> str:
     """The whole report: the machine, throughput by shape, latency by rate, the process, and who is missing and why."""
     lines = ["# Serving, side by side with peers", "", "Written by `make bench-serving`; see `../README.md`.", ""]
     lines += [f"- {name}: {fact}" for name, fact in outcome.facts.items()]
-    lines += ["", "![Requests a second](throughput.svg)"]
-    for shape in [name for name in SHAPES if any(turn.shape == name for turn in outcome.turns)]:
-        lines += ["", f"## {SHAPES[shape].text}", "", *_throughput_table(outcome, shape)]
-    for rate in sorted({one.rate for turn in outcome.turns for one in turn.latencies}):
-        lines += ["", f"## Latency at {rate:g} requests a second, {SHAPES[LATENCY_SHAPE].text}", ""]
-        lines += _latency_table(outcome, rate)
-    lines += ["", "## The process", "", *_process_table(outcome), *_metrics(outcome), *_missing(outcome)]
+    lines += ["", "![Requests a second](throughput.svg)", "", *_load(outcome)]
+    lines += ["## The process", "", *_process_table(outcome), *_missing(outcome)]
     return "\n".join(lines) + "\n"
+
+
+def brief(outcome: Outcome) -> str:
+    """What changes while one works on the service: throughput, latency, the price of metrics."""
+    return "\n".join([*_load(outcome), *_missing(outcome)])
+
+
+def _load(outcome: Outcome) -> list[str]:
+    lines: list[str] = []
+    for shape in [name for name in SHAPES if any(turn.shape == name for turn in outcome.turns)]:
+        lines += [f"## {SHAPES[shape].text}", "", *_throughput_table(outcome, shape), ""]
+    for rate in sorted({one.rate for turn in outcome.turns for one in turn.latencies}):
+        lines += [f"## Latency at {rate:g} requests a second, {SHAPES[LATENCY_SHAPE].text}", ""]
+        lines += [*_latency_table(outcome, rate), ""]
+    return [*lines, *_metrics(outcome)]
 
 
 def named(outcome: Outcome) -> list[str]:
@@ -139,7 +149,8 @@ def _process_table(outcome: Outcome) -> list[str]:
 
 def _metrics(outcome: Outcome) -> list[str]:
     found = ratio(outcome, OURS, WITHOUT_METRICS, LATENCY_SHAPE)
-    return ["", f"With metrics on, {OURS} answers {_times(found)} as many requests as with them off."] if found else []
+    sentence = f"With metrics on, {OURS} answers {_times(found)} as many requests as with them off."
+    return [sentence, ""] if found else []
 
 
 def _missing(outcome: Outcome) -> list[str]:

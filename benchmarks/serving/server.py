@@ -118,10 +118,12 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
     with suppress(subprocess.TimeoutExpired):
         process.wait(END_S)
+    # Its session holds orphans of a parent that was gone already; its family, those that left the session.
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
     for pid in family[1:]:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    process.kill()
     process.wait()
 
 
