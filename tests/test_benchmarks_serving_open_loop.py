@@ -41,7 +41,7 @@ def answering(answer: Callable[[int], bytes]) -> Iterator[tuple[str, int]]:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
-            yield server.server_address
+            yield "127.0.0.1", server.server_address[1]
         finally:
             server.shutdown()
             thread.join()

@@ -12,7 +12,8 @@ from benchmarks.serving.open_loop import OpenLoop
 from benchmarks.serving.peers.floor import FLOOR
 from benchmarks.serving.peers.ours import OURS, WITHOUT_METRICS
 from benchmarks.serving.report import brief, markdown, number, ratio
-from benchmarks.serving.runner import Installation, NotServing, Outcome, Remark, Turn
+from benchmarks.serving.runner import Installation, Outcome, Remark, Turn
+from benchmarks.serving.server import NotServing
 from benchmarks.serving.summary import summary_table, with_summary
 
 TUTORIAL = "tutorial"

@@ -32,7 +32,7 @@ def main() -> None:
 
 def _measure_ourselves(options: argparse.Namespace) -> None:
     """The floor and this service, from the environment that the benchmark runs in; nothing is installed or written."""
-    plan = Plan(rounds=options.rounds or 2, warm_s=1, seconds=2, rates=(300.0, 20_000.0), latency_s=1.0)
+    plan = Plan(rounds=options.rounds or 2, warm_s=1, seconds=1, rates=(300.0, 20_000.0), latency_s=0.5)
     outcome = Outcome()
     environments = dict.fromkeys(SELF, this_environment())
     measure(outcome, [PEERS[name] for name in SELF], [SHAPES[LATENCY_SHAPE]], plan, environments)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sysconfig
 from typing import Any
 
 from benchmarks.serving.peer import APPS, Peer, Place, export_estimator, requirements
@@ -11,6 +12,11 @@ from benchmarks.serving.shapes import Matrix
 
 def _command(place: Place) -> list[str]:
     return [place.program("python"), str(APPS / "pytriton_app.py"), *map(str, place.ports)]
+
+
+def _variables(_: Place) -> dict[str, str]:
+    # Triton's Python process must not find the library of another Python of the system.
+    return {"LD_LIBRARY_PATH": str(sysconfig.get_config_var("LIBDIR"))}
 
 
 def _body(X: Matrix) -> dict[str, Any]:
@@ -23,6 +29,7 @@ PYTRITON = Peer(
     installs=requirements("pytriton"),
     prepare=export_estimator,
     command=_command,
+    variables=_variables,
     path="/v2/models/model/infer",
     body=_body,
     read=second_of_output,

@@ -1,9 +1,7 @@
 """A LitServe API: the four methods of its documentation.  Its argument is the port."""
 
-from __future__ import annotations
-
+# Without annotations, as there: LitServe would take those of the first and last method for schemas to validate.
 import sys
-from typing import Any
 
 import joblib
 import litserve
@@ -13,19 +11,19 @@ import numpy as np
 class Linear(litserve.LitAPI):
     """Probabilities of scikit-learn's estimator."""
 
-    def setup(self, device: str) -> None:
+    def setup(self, device):
         """Read the estimator in the worker."""
         self.estimator = joblib.load("model.joblib")
 
-    def decode_request(self, request: dict[str, Any]) -> Any:
+    def decode_request(self, request):
         """The rows of the body."""
         return np.array(request["input"])
 
-    def predict(self, rows: Any) -> Any:
+    def predict(self, rows):
         """Class probabilities of rows."""
         return self.estimator.predict_proba(rows)
 
-    def encode_response(self, output: Any) -> dict[str, Any]:
+    def encode_response(self, output):
         """The answer."""
         return {"output": output.tolist()}
 
