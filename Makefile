@@ -5,7 +5,7 @@ PORT ?= 8000
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes --only-binary :all:
 
-.PHONY: serve setup test check lint types floors docs format bench bench-training bench-extra models lock clean
+.PHONY: serve setup test check lint types floors docs format bench bench-training bench-extra bench-serving models lock clean
 
 serve: .venv/serve            ## serve the shipped models on http://$(HOST):$(PORT)
 	$(BIN)/logitd serve --host $(HOST) --port $(PORT)
@@ -34,13 +34,16 @@ format: .venv/check           ## rewrite the sources in the house format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: bench-training bench-extra ## benchmarks, side by side with their peers
+bench: bench-training bench-extra bench-serving ## benchmarks, side by side with their peers
 
 bench-training: .venv-bench/peers ## training: time and memory to a gap (BENCH="--shapes A,B --rounds 1")
 	.venv-bench/bin/python -m benchmarks.training $(BENCH)
 
 bench-extra: .venv-bench/peers ## predicting beside scikit-learn, and the tutorial's descent
 	.venv-bench/bin/python -m benchmarks.training.extra
+
+bench-serving: .venv/serve    ## serving: throughput, latency, memory (BENCH="--self", BENCH="--peers floor,logitd,tutorial")
+	$(BIN)/python -m benchmarks.serving $(BENCH)
 
 # The shipped models, byte for byte: one kernel choice for every x86-64 machine (docs/adr/0006-shipped-models.md).
 models: .venv/serve
@@ -50,7 +53,7 @@ lock: .venv/check             ## write requirements/*.lock anew
 	$(BIN)/python requirements/lock.py
 
 clean:
-	rm -rf .venv .venv-bench .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-bench .venv-bench-serving .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 # Stamps: a second call starts at once; a changed lock installs again.
 .venv/bin/python:

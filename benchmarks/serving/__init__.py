@@ -1,0 +1,1 @@
+"""Serving, side by side with peers: throughput, latency, cold start, memory and size at equal probabilities."""
