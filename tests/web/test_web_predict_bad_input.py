@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from asking import Client
+from asking import GOOD, Client
 
 pytest_plugins = ("served",)
 
@@ -266,3 +266,13 @@ def test_names_in_messages_are_escaped_and_cut(client: Client) -> None:
     assert "\\\\u202e" in answer.text
     assert answer.text.isascii()
     assert "n" * 65 not in answer.text
+
+
+def test_a_refusal_names_the_version_that_refused(client: Client) -> None:
+    """What does not fit a model's schema says which version's; what never came to a model names none."""
+    misfit = client.post("/predict?model=abc", json={"instances": [[1.0]]})
+    nonsense = client.post("/predict?model=nothing", json=GOOD)
+
+    assert (misfit.status_code, misfit.headers["Model-Version"]) == (422, "abc/1")
+    assert nonsense.status_code == 404
+    assert "Model-Version" not in nonsense.headers
