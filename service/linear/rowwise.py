@@ -43,39 +43,42 @@ class FewRows:
     """
 
     def __init__(self, coef: Matrix, intercept: Vector) -> None:
-        self._terms = list(zip(coef.tolist(), intercept.tolist(), strict=True))
+        self._weights, self._intercepts = coef.tolist(), intercept.tolist()
+        self.of_row = self._sigmoids if len(coef) == 1 else self._softmax
+        """The probabilities of one row; None and TypeError as below."""
 
     def probabilities(self, rows: Sequence[Sequence[float]]) -> list[list[float]] | None:
         """As ``probabilities_of(rowwise_product(rows, coef, intercept))``; None where a logit is too large for it.
 
         Raises TypeError for a cell of any row that is no number.
         """
-        logits = [[_logit(row, weights, intercept) for weights, intercept in self._terms] for row in rows]
-        for of_row in logits:
-            for z in of_row:
-                # A NaN, from two infinities, fails every comparison.
-                if not -LARGEST_LOGIT <= z <= LARGEST_LOGIT:
-                    return None
-        return [_sigmoids(of_row[0]) if len(of_row) == 1 else _softmax(of_row) for of_row in logits]
+        found = [self.of_row(row) for row in rows]
+        within = [one for one in found if one is not None]
+        return within if len(within) == len(found) else None
 
+    def _sigmoids(self, row: Sequence[float]) -> list[float] | None:
+        z = self._intercepts[0]
+        # Loops: they are faster than ``reduce``, and ``sum`` rounds in another way from Python 3.12 on.
+        for x, weight in zip(row, self._weights[0], strict=False):
+            z += x * weight
+        # A NaN, from two infinities, fails every comparison.
+        if not -LARGEST_LOGIT <= z <= LARGEST_LOGIT:
+            return None
+        t = float(np.exp(-abs(z)))
+        near, far = 1.0 / (1.0 + t), t / (1.0 + t)
+        return [far, near] if z >= 0 else [near, far]
 
-def _logit(row: Sequence[float], weights: list[float], intercept: float) -> float:
-    # A loop: it is faster than ``reduce``, and ``sum`` rounds in another way from Python 3.12 on.
-    for x, weight in zip(row, weights, strict=True):
-        intercept += x * weight
-    return intercept
-
-
-def _sigmoids(z: float) -> list[float]:
-    t = float(np.exp(-abs(z)))
-    near, far = 1.0 / (1.0 + t), t / (1.0 + t)
-    return [far, near] if z >= 0 else [near, far]
-
-
-def _softmax(logits: list[float]) -> list[float]:
-    largest = max(logits)
-    exponentials = np.exp([z - largest for z in logits]).tolist()
-    total = 0.0
-    for one in exponentials:
-        total += one
-    return [one / total for one in exponentials]
+    def _softmax(self, row: Sequence[float]) -> list[float] | None:
+        logits = []
+        for weights, z in zip(self._weights, self._intercepts, strict=True):
+            for x, weight in zip(row, weights, strict=False):
+                z += x * weight  # noqa: PLW2901 — the sum begins with the intercept
+            logits.append(z)
+        if not all(-LARGEST_LOGIT <= z <= LARGEST_LOGIT for z in logits):
+            return None
+        largest = max(logits)
+        exponentials = np.exp([z - largest for z in logits]).tolist()
+        total = 0.0
+        for one in exponentials:
+            total += one
+        return [one / total for one in exponentials]

@@ -52,9 +52,9 @@ class LoadedAliases:
         """The failures as the end of a sentence."""
         return "".join(f": {failure}" for failure in self.failures)
 
-    def is_outdated(self, stamp: Stamp, clock: Callable[[], float]) -> bool:
-        """Whether the alias file has another stamp by now, or a failure is due to be tried again."""
-        return self.stamp != stamp or (bool(self.failures) and clock() >= self.retry_at)
+    def is_due(self, clock: Callable[[], float]) -> bool:
+        """Whether a failure is to be tried again."""
+        return bool(self.failures) and clock() >= self.retry_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +99,12 @@ class ModelRegistry:
         if known is None:
             return None
         try:
-            is_outdated = known.is_outdated(self._store.stamp(name), self._clock)
+            if self._store.stamp(name) != known.stamp or known.is_due(self._clock):
+                return None
         except StoreUnavailable:
             # A store that cannot be read now has no news: what is in memory goes on answering.
-            is_outdated = False
-        return None if is_outdated else known.versions.get(ref.alias or LIVE)
+            pass
+        return known.versions.get(ref.alias or LIVE)
 
     def resolve(self, ref: ModelRef) -> StoredModel:
         """The loaded version that ``ref`` names now.
@@ -143,7 +144,7 @@ class ModelRegistry:
                 if known is None:
                     raise
                 return known
-            if known is not None and not known.is_outdated(stamp, self._clock):
+            if known is not None and known.stamp == stamp and not known.is_due(self._clock):
                 return known
             if stamp is None and known is None:
                 return LoadedAliases(None, MappingProxyType({}))

@@ -11,7 +11,7 @@ from service.model import Model
 from service.record import VersionDraft
 from service.store.aliases import AliasBook, AliasEntry, HistoryEntry, check_reason, replay
 from service.store.artifact import check_draft, decode_model, describe, encode_parameters
-from service.store.local import ALIASES, HISTORY, LocalStore, Stamp
+from service.store.local import ALIASES, HISTORY, LocalStore
 from service.store.manifest import MANIFEST, PARAMETERS, Manifest, complete
 from service.store.names import check_alias
 from service.store.sealed import seal, unseal
@@ -35,6 +35,8 @@ class ModelStore:
 
     def __init__(self, root: Path) -> None:
         self._files = LocalStore(root)
+        # Not a method around it: this is asked before every answer.
+        self.stamp = self._files.stamp
 
     def names(self) -> list[str]:
         """The models that have at least one version, sorted; none when the directory does not exist."""
@@ -145,10 +147,6 @@ class ModelStore:
                 aliases = ", ".join(quoted(alias) for alias in used_by)
                 raise VersionInUse(f"version {version} of model {quoted(name)} is in use by {aliases}; move it first")
             self._files.delete(name, version)
-
-    def stamp(self, name: str) -> Stamp | None:
-        """What changes whenever an alias does, for one ``stat``: (inode, mtime in ns, size); None without aliases."""
-        return self._files.stamp(name)
 
     def is_writable(self) -> bool:
         """Whether this process may publish here: permissions and a read-only mount count, free space does not."""

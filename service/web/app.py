@@ -72,7 +72,7 @@ def create_app(
         redirect_slashes=False,
     )
     app.state.services = services
-    app.state.desk = PredictionDesk(dialect, services.metrics, settings.root_path, spans)
+    app.state.desk = PredictionDesk(dialect, services.data_plane, services.metrics, settings.root_path, spans)
     for path, methods, handler in routes(services, dialect):
         for method in methods:
             app.router.add_api_route(

@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import Mapping
 from time import perf_counter_ns
 
+from service.serving.data_plane import DataPlane
 from service.serving.metrics import Metrics
 from service.web.call import Answer, Asks, Call
 from service.web.dialects.native import NativeDialect
+from service.web.one_row import OneRow
 from service.web.request_id import request_id
 from service.web.tracing import Spans
 
@@ -36,7 +38,12 @@ class PredictionDesk:
     """
 
     def __init__(
-        self, dialect: NativeDialect, metrics: Metrics, root_path: str = "", spans: Spans | None = None
+        self,
+        dialect: NativeDialect,
+        data_plane: DataPlane,
+        metrics: Metrics,
+        root_path: str = "",
+        spans: Spans | None = None,
     ) -> None:
         self.max_body_bytes = dialect.max_body_bytes
         self.answer_at_once = dialect.answer_at_once
@@ -44,6 +51,8 @@ class PredictionDesk:
         self._metrics = metrics
         self._root_path = root_path
         self._spans = spans
+        # A span is made of what the shortest way does not keep.
+        self.one_row = OneRow(data_plane, metrics) if spans is None else None
 
     def call(self, path: str, query: bytes, headers: Mapping[str, str], body: bytes, asks: Asks | None = None) -> Call:
         """The call with its id."""

@@ -41,6 +41,14 @@ class Voice:
         """The body of ``/predict_proba`` for the same."""
         return self._classes + orjson.dumps(probabilities) + self._end
 
+    def row_prediction(self, probabilities: list[float], certainty: float) -> bytes:
+        """The body of ``/predict`` for one row, whose largest probability is ``certainty``."""
+        return b'{"predictions":[%b]%b' % (self._labels[probabilities.index(certainty)], self._end)
+
+    def row_probabilities(self, probabilities: list[float]) -> bytes:
+        """The body of ``/predict_proba`` for one row."""
+        return b"%b[%b]%b" % (self._classes, orjson.dumps(probabilities), self._end)
+
     def predictions(self, prediction: Prediction) -> bytes:
         """The body of ``/predict``."""
         labels = b",".join(map(self._labels.__getitem__, prediction.choices))
