@@ -42,7 +42,7 @@ USED = frozenset(
 )
 # A head with one of these does not come again.
 ONCE = frozenset({"traceparent", "tracestate", "x-request-id"})
-MAX_KNOWN_HEADS, MAX_HEAD_BYTES = 256, 2048
+MAX_KNOWN, MAX_HEAD_BYTES = 256, 2048
 
 
 class Request(NamedTuple):
@@ -78,10 +78,12 @@ class FastLane(HttpToolsProtocol):
     """One connection; ``fast_lane`` makes the class for a desk.
 
     known_heads: heads of the past and what they were read as, since equal bytes are read the same again.
+    known_asks: what they ask for, by what that depends on.
     """
 
     desk: ClassVar[PredictionDesk]
     known_heads: ClassVar[dict[bytes, Request]]
+    known_asks: ClassVar[dict[tuple[str, bytes, str | None, str | None], Asks]]
     default_lines: ClassVar[tuple[object, bytes]] = (None, b"")
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -118,7 +120,7 @@ class FastLane(HttpToolsProtocol):
         """Whether it was a call for ``OneRow``."""
         found = None
         if self.desk.one_row is not None and request.asks is not None and not self.transport.is_closing():
-            found = self.desk.one_row.answer(request.asks, body, self._began)
+            found = self.desk.one_row.answer(request.asks, body, self._began, request.headers.get("x-request-id"))
         if found is None:
             return False
         self.server_state.total_requests += 1
@@ -175,7 +177,28 @@ class FastLane(HttpToolsProtocol):
         length = int(headers.get("content-length", "-1"))
         if not 0 <= length <= self.desk.max_body_bytes:
             return None
-        return Request(PATHS[path], query, headers, length, parser.should_keep_alive())
+        keep_alive = parser.should_keep_alive()
+        asks = self._asks(PATHS[path], query, headers)
+        is_plain = asks is not None and asks.is_bare and not asks.is_csv and not asks.is_gzip and keep_alive
+        return Request(PATHS[path], query, headers, length, keep_alive, asks, is_plain)
+
+    def _asks(self, path: str, query: bytes, headers: Mapping[str, str]) -> Asks | None:
+        """What the head asks for, which is remembered; None where it is refused, or a browser may have sent it."""
+        if "origin" in headers or "sec-fetch-site" in headers:
+            return None
+        key = (path, query, headers.get("content-type"), headers.get("content-encoding"))
+        asks = self.known_asks.get(key)
+        if asks is not None:
+            return asks
+        try:
+            asks = asks_of(path, query, headers)
+        except ServiceError:
+            return None
+        if len(self.known_asks) >= MAX_KNOWN:
+            self.known_asks.clear()
+        if len(self.url) <= MAX_HEAD_BYTES:
+            self.known_asks[key] = asks
+        return asks
 
     def on_body(self, body: bytes) -> None:
         if self._request is None:
@@ -195,22 +218,19 @@ class FastLane(HttpToolsProtocol):
         request, body = self._request, self._body
         self._request, self._body = None, b""
         self._remember(request)
-        self._answer(request, body if isinstance(body, bytes) else bytes(body))
+        whole = body if isinstance(body, bytes) else bytes(body)
+        if not (request.is_plain and self._answered_at_a_glance(request, whole)):
+            self._answer(request, whole)
 
     def _remember(self, request: Request) -> None:
         """Keep the head of a request that came alone and in one piece, if it may come again."""
         end = len(self._data) - request.length
         is_alone = len(END_OF_HEAD) < end <= MAX_HEAD_BYTES and self._data.find(END_OF_HEAD) == end - len(END_OF_HEAD)
-        if not is_alone or not ONCE.isdisjoint(request.headers):
+        if not is_alone or request.asks is None or not ONCE.isdisjoint(request.headers):
             return
-        try:
-            asks = asks_of(request.path, request.query, request.headers)
-        except ServiceError:
-            return
-        if len(self.known_heads) >= MAX_KNOWN_HEADS:
+        if len(self.known_heads) >= MAX_KNOWN:
             self.known_heads.clear()
-        is_plain = asks.is_bare and not asks.is_csv and not asks.is_gzip and request.keep_alive
-        self.known_heads[self._data[:end]] = request._replace(asks=asks, is_plain=is_plain)
+        self.known_heads[self._data[:end]] = request
 
     def _answer(self, request: Request, body: bytes) -> None:
         if self.transport.is_closing():
@@ -314,4 +334,4 @@ def fast_lane(desk: PredictionDesk) -> type[FastLane] | None:
     if missing:
         log.warning("the fast lane steps aside: uvicorn %s has no %s", uvicorn.__version__, ", ".join(missing))
         return None
-    return type("FastLane", (FastLane,), {"desk": desk, "known_heads": {}})
+    return type("FastLane", (FastLane,), {"desk": desk, "known_heads": {}, "known_asks": {}})

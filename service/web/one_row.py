@@ -18,7 +18,7 @@ from service.tabular.plain_numbers import few_rows
 from service.web.call import Asks
 from service.web.dialects.native import PREDICT, PREDICT_PROBA
 from service.web.dialects.voice import Voice
-from service.web.request_id import next_id
+from service.web.request_id import next_id, request_id
 
 MS, US, NS = 1_000_000, 1_000, 1e-9
 MAX_REMEMBERED = 64
@@ -46,10 +46,10 @@ class OneRow:
         self._metrics = metrics
         self._speakers: dict[tuple[int, bool], Speaker] = {}
 
-    def answer(self, asks: Asks, body: bytes, began: int) -> tuple[bytes, bytes, bytes] | None:
+    def answer(self, asks: Asks, body: bytes, began: int, given: str | None) -> tuple[bytes, bytes, bytes] | None:
         """The header lines of the version, those of this answer alone, and the body; None: ask the desk.
 
-        asks: bare.  began: by ``perf_counter_ns``.
+        asks: bare.  began: by ``perf_counter_ns``.  given: the request id that the client sent.
         """
         stored = self._resolve(asks.ref)
         if stored is None:
@@ -80,7 +80,8 @@ class OneRow:
             # Longer than the digits below; it is done again, which takes the part of the time that it may.
             return None
         add_up(total * NS, parse * NS, predict * NS, encode * NS, certainty)
-        own = OWN % (len(said), next_id(), parse // US, predict // US, encode // US, total // US)
+        name = next_id() if given is None else request_id(given).encode()
+        own = OWN % (len(said), name, parse // US, predict // US, encode // US, total // US)
         return voice.head.wire, own, said
 
     def _new_speaker(self, stored: StoredModel, *, is_proba: bool) -> Speaker:

@@ -217,7 +217,7 @@ def test_equal_heads_are_read_once_and_forgotten_when_there_are_many(app: FastAP
         for index in range(300):
             wire.send(request("POST", TARGET, {"X-Other": str(index)}, BODY))
             assert wire.reply().status == 200
-        assert len(lane.known_heads) <= lane_module.MAX_KNOWN_HEADS
+        assert len(lane.known_heads) <= lane_module.MAX_KNOWN
 
 
 def test_connections_that_are_reset_leave_nothing(app: FastAPI) -> None:
