@@ -92,7 +92,7 @@ def test_report_has_every_figure(outcome: Outcome) -> None:
     assert f"| {OURS} | 100 000 (60 000 … 120 000) | 100 000 | 2 × (1.5 × … 2 ×) | 1 × (1 × … 1 ×) | 0 |" in lines
     assert f"| {TUTORIAL} | 10.0 | 100 000 | – | 10 × | 0 |" in lines
     assert f"| {OURS} | 0.1 ms | 0.9 ms | 2 ms | 3 ms | 0 | 0.01 ms |" in lines
-    assert f"| {TUTORIAL} | – | – | – | – | not asked: beyond its throughput | – |" in lines
+    assert f"Not asked, for it is beyond their throughput: {FLOOR.name}, {WITHOUT_METRICS}, {TUTORIAL}." in lines
     assert any(line.startswith(f"| {TUTORIAL} | 0.165 | 0.75 s (0.25 s … 1.25 s) | 40 MiB (40") for line in lines)
     assert f"With metrics on, {OURS} answers 0.976 × as many requests as with them off." in lines
     assert "- mlflow: not installed: ERROR: no | matching" in lines

@@ -40,23 +40,24 @@ def _measure_ourselves(options: argparse.Namespace) -> None:
 
 
 def _measure_all(options: argparse.Namespace) -> None:
-    started = datetime.now(UTC)
+    started, busy = datetime.now(UTC), os.getloadavg()[0]
     plan = Plan(options.rounds or 3, options.warm, options.seconds, tuple(options.rates), options.latency)
     outcome, peers = Outcome(), [PEERS[name] for name in options.peers]
     environments = install(outcome, peers)
 
     def write_so_far() -> None:
-        outcome.facts.update(facts(plan, started))
+        outcome.facts.update(facts(plan, started, busy))
         write(outcome, options.out)
 
     measure(outcome, peers, [SHAPES[name] for name in options.shapes], plan, environments, write_so_far)
 
 
-def facts(plan: Plan, started: datetime) -> dict[str, str]:
-    """What a reader needs to judge the figures: date, machine and settings; the versions stand beside the peers."""
+def facts(plan: Plan, started: datetime, busy: float) -> dict[str, str]:
+    """What a reader needs to judge the figures: date, machine and settings; busy: the load average before."""
     return {
         "date": f"{started:%Y-%m-%d %H:%M} UTC, {(datetime.now(UTC) - started).seconds // 60} minutes",
         "machine": f"{os.cpu_count()} CPUs, {processor()}, {platform.system()} {platform.machine()}",
+        "before": f"load average {busy:.2f}: what else ran shares the CPUs with all servers",
         "python": platform.python_version(),
         "setting": f"one worker on CPU {SERVER_CPU}, the load on CPU {LOAD_CPU}, loopback, connections kept alive",
         "closed loop": f"wrk, {plan.seconds} s after {plan.warm_s} s of warming up",
@@ -86,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.serving", description=__doc__)
     parser.add_argument("--shapes", type=_among(SHAPES), default=list(SHAPES), help=f"of {', '.join(SHAPES)}")
     parser.add_argument("--peers", type=_among(PEERS), default=list(PEERS), help=f"of {', '.join(PEERS)}")
-    parser.add_argument("--self", action="store_true", help="the floor and this service on one row, about 20 s")
+    parser.add_argument("--self", action="store_true", help="the floor and this service on one row, half a minute")
     parser.add_argument("--rounds", type=int, help="default: 3, with --self 2")
     parser.add_argument("--warm", type=int, default=3, help="seconds of the closed loop before those that count")
     parser.add_argument("--seconds", type=int, default=4, help="seconds of the closed loop that count")

@@ -82,8 +82,9 @@ def requirements(name: str) -> Installs:
 def variables(peer: Peer, place: Place) -> dict[str, str]:
     """The environment variables of a server: this process's without settings of the service, and its own programs first."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("LOGITD_")}
+    folder = str(place.folder)
     path = f"{place.environment.programs}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-    return {**kept, **THREADS, "PATH": path, "HOME": str(place.folder), **peer.variables(place)}
+    return {**kept, **THREADS, "PATH": path, "HOME": folder, "TMPDIR": folder, **peer.variables(place)}
 
 
 def instances(X: Matrix) -> dict[str, Any]:

@@ -122,6 +122,7 @@ def _latency_table(outcome: Outcome, rate: float) -> list[str]:
         lambda one: one.p999_ms,
         lambda one: one.max_ms,
     )
+    beyond = []
     for name in named(outcome):
         cells = [latency(outcome, name, rate, figure) for figure in figures]
         lost = latency(outcome, name, rate, lambda one: one.failed + one.unanswered)
@@ -130,8 +131,8 @@ def _latency_table(outcome: Outcome, rate: float) -> list[str]:
             shown = [each.shown(milliseconds) if each else NOTHING for each in cells]
             lines.append(row(name, *shown, f"{lost.high:.0f}", milliseconds(late.middle)))
         elif turns(outcome, name, LATENCY_SHAPE):
-            lines.append(row(name, *[NOTHING] * len(cells), "not asked: beyond its throughput", NOTHING))
-    return lines
+            beyond.append(name)
+    return [*lines, "", f"Not asked, for it is beyond their throughput: {', '.join(beyond)}."] if beyond else lines
 
 
 def _process_table(outcome: Outcome) -> list[str]:

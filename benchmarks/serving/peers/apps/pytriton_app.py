@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 import joblib
 import numpy as np
@@ -22,7 +23,13 @@ def probabilities(rows: Any) -> list[Any]:
     return [estimator.predict_proba(rows)]
 
 
+def end(*_: object) -> NoReturn:
+    """Leave ``serve``, so that Triton cleans up its shared memory."""
+    sys.exit()
+
+
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, end)
     http, grpc, metrics = map(int, sys.argv[1:])
     config = TritonConfig(http_address="127.0.0.1", http_port=http, grpc_port=grpc, metrics_port=metrics)
     with Triton(config=config) as triton:
