@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TypeAlias
 
 from fastapi import FastAPI
@@ -45,9 +46,15 @@ Routes: TypeAlias = tuple[tuple[str, tuple[str, ...], Handler], ...]
 READ = ("GET", "HEAD")
 
 
-def create_app(settings: Settings, store: ModelStore, environment: dict[str, str]) -> FastAPI:
-    """The whole service over one store; ``environment`` is what the trainer's child process gets."""
-    services = assemble(settings, store, environment)
+def create_app(
+    settings: Settings, store: ModelStore, environment: dict[str, str], *, run_directory: Path | None = None
+) -> FastAPI:
+    """The whole service over one store.
+
+    environment: what the trainer's child process gets.
+    run_directory: what the workers of one service share; None when this process is the service.
+    """
+    services = assemble(settings, store, environment, run_directory)
     app = FastAPI(
         title="logitd",
         version=service.__version__,
@@ -74,7 +81,9 @@ def create_app(settings: Settings, store: ModelStore, environment: dict[str, str
     return app
 
 
-def assemble(settings: Settings, store: ModelStore, environment: dict[str, str]) -> Services:
+def assemble(
+    settings: Settings, store: ModelStore, environment: dict[str, str], run_directory: Path | None
+) -> Services:
     """The parts, in the order in which they need each other."""
     registry = ModelRegistry(store, settings.default_model)
     limits = TrainerLimits(
@@ -82,13 +91,14 @@ def assemble(settings: Settings, store: ModelStore, environment: dict[str, str])
         max_features=Limits().max_features,
         max_cells=settings.max_train_cells,
         timeout_s=settings.train_timeout_s,
+        memory_bytes=settings.train_memory_bytes,
     )
     return Services(
         settings=settings,
         registry=registry,
         data_plane=DataPlane(registry),
         control_plane=ControlPlane(store, clock=lambda: datetime.now(UTC)),
-        trainer=TrainerProcess(settings.store, limits, environment),
+        trainer=TrainerProcess(settings.store, limits, environment, run_directory),
         metrics=Metrics(service.__version__),
     )
 
