@@ -9,10 +9,11 @@ RUN python3 -m venv /opt/logitd \
  && /opt/logitd/bin/pip install --quiet --require-hashes --only-binary :all: -r requirements/serve.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY service service
-# What only installs, and the tests and headers of others, stay out of the image.
+# What only installs, and the tests, headers and sources of others, stay out of the image.
 RUN /opt/logitd/bin/pip install --quiet --no-deps --no-build-isolation . \
  && /opt/logitd/bin/pip uninstall --quiet --yes flit_core setuptools pip \
- && find /opt/logitd -type d \( -name tests -o -name include \) -prune -exec rm -rf {} +
+ && find /opt/logitd -type d \( -name tests -o -name test -o -name include \) -prune -exec rm -rf {} + \
+ && find /opt/logitd -type f \( -name '*.cpp' -o -name '*.h' -o -name '*.pyx' -o -name '*.pxd' \) -delete
 
 FROM ${BASE_IMAGE}
 LABEL org.opencontainers.image.title="logitd" \
@@ -34,6 +35,7 @@ USER 10001:10001
 WORKDIR /data
 VOLUME ["/data"]
 EXPOSE 8000
+# With LOGITD_WORKERS the supervisor is process 1: it hands signals on and buries what it did not start.
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=4s --start-period=10s CMD ["logitd", "health"]
 ENTRYPOINT ["logitd"]

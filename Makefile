@@ -60,9 +60,11 @@ clean:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "logitd needs Python 3.11 or newer; try: make PYTHON=python3.12")'
 	$(PYTHON) -m venv .venv
 
+# Bytecode of what is imported only: of everything it would take 30 MiB more.
 .venv/serve: requirements/serve.lock pyproject.toml | .venv/bin/python
-	$(PIP) -r requirements/serve.lock
+	$(PIP) --no-compile -r requirements/serve.lock
 	$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --no-build-isolation --editable .
+	$(BIN)/python -c 'import service.cli.app, service.cli.listen, service.cli.supervisor'
 	@touch $@
 
 .venv/test: requirements/test.lock .venv/serve

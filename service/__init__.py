@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+# As ``typing`` has it, which takes longer to import than ``logitd --version`` to answer.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from service.linear.estimator import LogisticRegression
 

@@ -1,17 +1,17 @@
 """Every setting of the service, typed, with its default and its meaning; the README's table is made from this.
 
-The module reads no environment: the top floor passes what it found in, and learns where each value came from.
+The module reads no environment: the top floor passes what it found in, and learns where each value came from.  It
+imports the standard library only: the port is open, and a supervisor of workers lives, before and without the rest.
 """
 
 from __future__ import annotations
 
 import difflib
 import ipaddress
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Annotated, Literal, TypeAlias
-
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, TypeAlias
 
 from service.errors import FieldError, InvalidSettings
 
@@ -21,50 +21,112 @@ PORT_ALIASES = ("PORT", "AIP_HTTP_PORT", "SAGEMAKER_BIND_TO_PORT")
 
 Origin: TypeAlias = Literal["flag", "environment", ".env", "default"]
 MIB = 1 << 20
+SWITCH = {"on": True, "true": True, "yes": True, "1": True, "off": False, "false": False, "no": False, "0": False}
 # As ``service.store.names.NAME`` has it, which is a floor above.
-MODEL_NAME = r"^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$"
+MODEL_NAME = r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?"
 
 
-def local(path: str) -> str:
-    """``path``, unless it is a URL: a store there would quietly become a directory called ``s3:``."""
-    if "://" in path:
-        raise ValueError("expected a directory, not a URL")
-    return path
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a setting means, and which values it takes; its type is that of the default."""
+
+    default: Any
+    description: str
+    expected: str
+    accepts: Callable[[Any], bool]
+
+    def read(self, text: object) -> object:
+        """Text as a value of the setting's type; what cannot be read, and what is no text, stays as it is."""
+        kind = type(self.default)
+        if not isinstance(text, str) or kind is str:
+            return text
+        try:
+            return SWITCH[text.strip().lower()] if kind is bool else kind(text.strip())
+        except (KeyError, ValueError):
+            return text
+
+    def is_met_by(self, value: object) -> bool:
+        """Whether the value has the type and is one of those that the setting takes."""
+        kind = type(self.default)
+        return (type(value) is kind or (kind is float and type(value) is int)) and self.accepts(value)
 
 
-Directory: TypeAlias = Annotated[str, AfterValidator(local)]
+def number(default: float, description: str, *, least: float, most: float | None = None) -> Any:
+    """A setting that is a number from ``least`` (for fractions: above it) to ``most``."""
+    is_fraction = isinstance(default, float)
+    expected = f"a number above {least:g}" if is_fraction else f"a whole number from {least}"
+    expected += "" if most is None else f" to {most}"
+
+    def accepts(value: float) -> bool:
+        return (value > least if is_fraction else value >= least) and (most is None or value <= most)
+
+    return _field(default, description, expected, accepts)
 
 
-class Settings(BaseModel):
-    """What the service is started with; frozen from then on."""
+def text(default: str, description: str, *, form: str = "", pattern: str = ".*") -> Any:
+    """A setting that is text of a pattern; ``form`` says it in words."""
+    compiled = re.compile(pattern, re.DOTALL)
+    return _field(default, description, form, lambda value: compiled.fullmatch(value) is not None)
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    host: str = Field("127.0.0.1", min_length=1, description="Address to listen on.")
-    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one and prints it.")
-    store: Directory = Field("model_store", min_length=1, description="Directory of the model store.")
-    seed_store: str = Field("", description="Directory whose models are copied into the store when it is empty.")
-    default_model: str = Field(
-        "iris", pattern=MODEL_NAME, description="The model that answers when a request names none."
+def choice(default: str, description: str, *words: str) -> Any:
+    """A setting that is one of a few words."""
+    return _field(default, description, f"one of {', '.join(words)}", lambda value: value in words)
+
+
+def switch(description: str, *, default: bool) -> Any:
+    """A setting that is on or off."""
+    return _field(default, description, "on or off", lambda _: True)
+
+
+def _field(default: Any, description: str, expected: str, accepts: Callable[[Any], bool]) -> Any:
+    return field(default=default, metadata={"setting": Setting(default, description, expected, accepts)})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the service is started with; frozen from then on.  Raises InvalidSettings with all mistakes at once."""
+
+    host: str = text("127.0.0.1", "Address to listen on.", form="an address", pattern=".+")
+    port: int = number(8000, "Port to listen on; 0 takes a free one and prints it.", least=0, most=65535)
+    workers: int = number(1, "Processes that answer, side by side on one port.", least=1, most=64)
+    # No URL: a store there would quietly become a directory called ``s3:``.
+    store: str = text(
+        "model_store", "Directory of the model store.", form="a directory, not a URL", pattern=r"(?!.*://).+"
     )
-    train: bool = Field(default=True, description="Whether `/train` is offered (on, off).")
-    train_timeout_s: float = Field(60.0, gt=0, le=86_400, description="Seconds that one training may take.")
-    max_body_bytes: int = Field(8 * MIB, ge=1024, description="Largest request body, `/train` apart.")
-    max_train_body_bytes: int = Field(32 * MIB, ge=1024, description="Largest body of `/train`.")
-    max_rows: int = Field(10_000, ge=1, description="Most rows in one prediction request.")
-    max_train_cells: int = Field(2_000_000, ge=1, description="Most cells (rows times columns) in one `/train`.")
-    drain_s: int = Field(10, ge=0, le=3600, description="Seconds that requests in flight may take after SIGTERM.")
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
-    metrics: bool = Field(default=True, description="Whether `/metrics` is offered (on, off).")
-    fast_lane: bool = Field(
-        default=True, description="Whether predictions are answered in the HTTP parser, ahead of everything (on, off)."
+    seed_store: str = text("", "Directory whose models are copied into the store when it is empty.")
+    default_model: str = text(
+        "iris", "The model that answers when a request names none.", form="the name of a model", pattern=MODEL_NAME
     )
-    root_path: str = Field(
-        "", pattern=r"^(/[A-Za-z0-9._~-]+)*$", description="Path prefix that a proxy in front strips off."
+    train: bool = switch("Whether `/train` is offered (on, off).", default=True)
+    train_timeout_s: float = number(60.0, "Seconds that one training may take.", least=0, most=86_400)
+    train_memory_bytes: int = number(2048 * MIB, "Memory that one training of `/train` may take.", least=256 * MIB)
+    max_body_bytes: int = number(8 * MIB, "Largest request body, `/train` apart.", least=1024)
+    max_train_body_bytes: int = number(32 * MIB, "Largest body of `/train`.", least=1024)
+    max_rows: int = number(10_000, "Most rows in one prediction request.", least=1)
+    max_train_cells: int = number(2_000_000, "Most cells (rows times columns) in one `/train`.", least=1)
+    drain_s: int = number(10, "Seconds that requests in flight may take after SIGTERM.", least=0, most=3600)
+    watchdog_s: int = number(
+        10, "Seconds of silence after which one of several workers is replaced; 0: never.", least=0, most=3600
     )
-    trust_network: bool = Field(
-        default=False, description="Allow writes without a key beyond loopback: for a network that is trusted."
+    log_level: Literal["debug", "info", "warning", "error"] = choice(
+        "info", "Least level that is logged.", "debug", "info", "warning", "error"
     )
+    metrics: bool = switch("Whether `/metrics` is offered (on, off).", default=True)
+    fast_lane: bool = switch(
+        "Whether predictions are answered in the HTTP parser, ahead of everything (on, off).", default=True
+    )
+    root_path: str = text(
+        "", "Path prefix that a proxy in front strips off.", form="a path such as /ml", pattern=r"(/[A-Za-z0-9._~-]+)*"
+    )
+    trust_network: bool = switch(
+        "Allow writes without a key beyond loopback: for a network that is trusted.", default=False
+    )
+
+    def __post_init__(self) -> None:
+        wrong = [name for name, setting in SETTINGS.items() if not setting.is_met_by(getattr(self, name))]
+        if wrong:
+            raise _invalid(list(map(_mistake, wrong)))
 
     @property
     def is_loopback(self) -> bool:
@@ -80,6 +142,9 @@ class Settings(BaseModel):
     def may_write(self) -> bool:
         """Whether `/train` and the other writes are allowed at all."""
         return self.is_loopback or self.trust_network
+
+
+SETTINGS: Mapping[str, Setting] = {found.name: found.metadata["setting"] for found in fields(Settings)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,24 +167,21 @@ def load_settings(
 
     Raises InvalidSettings with all mistakes at once, an unknown ``LOGITD_*`` variable among them.
     """
-    values: dict[str, object] = {}
-    origins: dict[str, Origin] = dict.fromkeys(Settings.model_fields, "default")
+    values: dict[str, Any] = {}
+    origins: dict[str, Origin] = dict.fromkeys(SETTINGS, "default")
     sources: tuple[tuple[Origin, Mapping[str, object]], ...] = (
         (".env", by_field(dotenv)),
         ("environment", by_field(environment)),
         ("flag", {name: value for name, value in flags.items() if value is not None}),
     )
     for origin, source in sources:
-        values |= source
+        values |= {name: SETTINGS[name].read(value) for name, value in source.items()}
         origins |= dict.fromkeys(source, origin)
-    mistakes = [*unknown_variables(dotenv), *unknown_variables(environment)]
-    try:
-        settings = Settings.model_validate(values)
-    except ValidationError as error:
-        mistakes += [_mistake(str(entry["loc"][0]), entry["msg"]) for entry in error.errors(include_input=False)]
+    wrong = [name for name, value in values.items() if not SETTINGS[name].is_met_by(value)]
+    mistakes = [*unknown_variables(dotenv), *unknown_variables(environment), *map(_mistake, wrong)]
     if mistakes:
-        raise InvalidSettings("; ".join(mistake.detail for mistake in mistakes), errors=tuple(mistakes))
-    return LoadedSettings(settings, origins)
+        raise _invalid(mistakes)
+    return LoadedSettings(Settings(**values), origins)
 
 
 def by_field(variables: Mapping[str, str | None]) -> dict[str, object]:
@@ -128,15 +190,15 @@ def by_field(variables: Mapping[str, str | None]) -> dict[str, object]:
     for alias in reversed(PORT_ALIASES):
         if variables.get(alias):
             found["port"] = variables[alias]
-    for field in Settings.model_fields:
-        value = variables.get(variable(field))
+    for name in SETTINGS:
+        value = variables.get(variable(name))
         if value is not None:
-            found[field] = value
+            found[name] = value
     return found
 
 
 def unknown_variables(variables: Mapping[str, str | None]) -> list[FieldError]:
-    known = [variable(field) for field in Settings.model_fields]
+    known = [variable(name) for name in SETTINGS]
     return [_unknown(name, known) for name in variables if name.startswith(PREFIX) and name not in known]
 
 
@@ -146,5 +208,10 @@ def _unknown(name: str, known: list[str]) -> FieldError:
     return FieldError(f"/{ascii(name)[1:-1]}", "unknown-setting", f"unknown setting {ascii(name)[1:65]}{hint}")
 
 
-def _mistake(field: str, message: str) -> FieldError:
-    return FieldError(f"/{variable(field)}", "invalid-setting", f"{variable(field)}: {message}")
+def _mistake(name: str) -> FieldError:
+    detail = f"{variable(name)}: expected {SETTINGS[name].expected}"
+    return FieldError(f"/{variable(name)}", "invalid-setting", detail)
+
+
+def _invalid(mistakes: list[FieldError]) -> InvalidSettings:
+    return InvalidSettings("; ".join(mistake.detail for mistake in mistakes), errors=tuple(mistakes))

@@ -13,11 +13,11 @@ from pathlib import Path
 
 from benchmarks.training.summary import committed, with_summary
 from service.cli.config import shown
-from service.settings import Settings, variable
+from service.settings import SETTINGS, variable
 
 PROJECT = Path(__file__).parent.parent
 README = PROJECT / "README.md"
-SETTINGS = re.compile(r"(<!-- settings: [^>]*-->\n)(.*?)(<!-- end of settings -->)", re.DOTALL)
+SETTINGS_TABLE = re.compile(r"(<!-- settings: [^>]*-->\n)(.*?)(<!-- end of settings -->)", re.DOTALL)
 MANY_DIGITS = re.compile(r"\d+\.\d{8,}(?:e-?\d+)?")
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
@@ -77,15 +77,15 @@ def _word_pattern(word: str) -> str:
 def settings_table() -> str:
     """The table of settings."""
     rows = ["| variable | default | meaning |", "|---|---|---|"]
-    for name, field in Settings.model_fields.items():
-        default = f"`{shown(field.default)}`" if field.default != "" else ""
-        rows.append(f"| `{variable(name)}` | {default} | {field.description} |")
+    for name, setting in SETTINGS.items():
+        default = f"`{shown(setting.default)}`" if setting.default != "" else ""
+        rows.append(f"| `{variable(name)}` | {default} | {setting.description} |")
     return "\n".join(rows) + "\n"
 
 
 def with_settings(text: str) -> str:
     """The README's text with the table of settings as it should be."""
-    return SETTINGS.sub(lambda found: found[1] + settings_table() + found[3], text)
+    return SETTINGS_TABLE.sub(lambda found: found[1] + settings_table() + found[3], text)
 
 
 def with_tables(text: str) -> str:

@@ -15,7 +15,7 @@ import pytest
 from asking import Client, MakeClient, abc_table, train_into
 from hypothesis import settings as hypothesis_settings
 
-from service.cli.surroundings import child_environment
+from service.cli.environment import child_environment
 from service.settings import Settings
 from service.store.model_store import ModelStore
 from service.tabular.datasets import load_dataset

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import FrozenInstanceError
 
 import pytest
-from pydantic import ValidationError
 
 from service.errors import InvalidSettings
-from service.settings import PORT_ALIASES, LoadedSettings, Settings, load_settings, variable
+from service.settings import PORT_ALIASES, SETTINGS, LoadedSettings, Settings, load_settings, variable
 from service.store.names import NAME
 
 SECRET = "hush-8f3a"
@@ -34,7 +34,7 @@ def test_defaults_bind_to_this_machine() -> None:
 
     assert (loaded.settings.host, loaded.settings.port, loaded.settings.default_model) == ("127.0.0.1", 8000, "iris")
     assert set(loaded.origins.values()) == {"default"}
-    assert loaded.origins.keys() == Settings.model_fields.keys()
+    assert loaded.origins.keys() == SETTINGS.keys()
 
 
 def test_flag_wins_over_environment_over_dotenv() -> None:
@@ -98,6 +98,7 @@ def test_an_unknown_variable_names_the_nearest() -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
+        *(("LOGITD_WORKERS", value) for value in ("0", "-1", "1.5", "abc", "10000", "65", "")),  # E1
         *(("LOGITD_PORT", value) for value in ("-1", "70000", "abc", "8.5", "", "0x10")),  # E2
         *(("LOGITD_STORE", value) for value in ("", "s3://bucket/x", "http://x", "file:///x")),  # E3
         *(("LOGITD_MAX_BODY_BYTES", value) for value in ("-1", "0", "1023", "8MB", "NaN", "1e9")),  # E4
@@ -107,6 +108,8 @@ def test_an_unknown_variable_names_the_nearest() -> None:
         *(("LOGITD_LOG_LEVEL", value) for value in ("TRACE;", "INFO", "")),  # E9
         *(("LOGITD_TRAIN", value) for value in ("", "maybe", "2")),
         *(("LOGITD_ROOT_PATH", value) for value in ("api", "/", "/api/", "//x", "/a b", "/a?b", "http://x/y")),
+        *(("LOGITD_WATCHDOG_S", value) for value in ("-1", "0.5", "3601")),
+        ("LOGITD_TRAIN_MEMORY_BYTES", "1024"),
         ("LOGITD_HOST", ""),
     ],
 )
@@ -123,6 +126,9 @@ def test_values_out_of_range_are_refused(name: str, value: str) -> None:
     [
         ("LOGITD_PORT", "0", "port", 0),
         ("LOGITD_PORT", " 2 ", "port", 2),
+        ("LOGITD_WORKERS", " 2 ", "workers", 2),
+        ("LOGITD_WORKERS", "64", "workers", 64),
+        ("LOGITD_WATCHDOG_S", "0", "watchdog_s", 0),
         ("LOGITD_TRAIN", "off", "train", False),
         ("LOGITD_TRAIN", "on", "train", True),
         ("LOGITD_ROOT_PATH", "/ml/v1", "root_path", "/ml/v1"),
@@ -142,7 +148,7 @@ def test_the_default_model_is_named_as_the_store_names_models(name: str) -> None
     try:
         Settings(default_model=name)
         accepted = True
-    except ValidationError:
+    except InvalidSettings:
         accepted = False
 
     assert accepted == bool(NAME.fullmatch(name))
@@ -164,15 +170,22 @@ def test_writes_are_for_this_machine_alone(host: str, *, is_loopback: bool) -> N
     assert trusting.may_write
 
 
+@pytest.mark.parametrize("value", ["1", True, None, 1.0])
+def test_a_value_of_another_type_is_refused(value: object) -> None:
+    """Text is read where it comes from the environment; in Python a number is a number."""
+    with pytest.raises(InvalidSettings, match=r"^LOGITD_PORT: expected a whole number from 0 to 65535$"):
+        Settings(port=value)  # type: ignore[arg-type]  # the point of the test
+
+
 def test_settings_are_frozen() -> None:
     """Nobody changes a setting after the start, nor adds one."""
-    with pytest.raises(ValidationError):
+    with pytest.raises(FrozenInstanceError):
         Settings().port = 1  # type: ignore[misc]  # the point of the test
-    with pytest.raises(InvalidSettings):
-        load(colour="red")
+    with pytest.raises(TypeError):
+        Settings(colour="red")  # type: ignore[call-arg]  # the point of the test
 
 
 def test_every_setting_has_a_variable_and_a_description() -> None:
     """The README's table is made of these."""
-    assert all(variable(name) == f"LOGITD_{name.upper()}" for name in Settings.model_fields)
-    assert all(field.description for field in Settings.model_fields.values())
+    assert all(variable(name) == f"LOGITD_{name.upper()}" for name in SETTINGS)
+    assert all(setting.description and setting.is_met_by(setting.default) for setting in SETTINGS.values())

@@ -10,31 +10,9 @@ from typing import Annotated
 import typer
 
 import service
-from service import errors
 from service.cli import config, models, predict, serve, train
+from service.cli.mistakes import told
 from service.cli.surroundings import JsonOption, help_without_command
-from service.errors import ServiceError
-
-# Looked up along the class's ancestors.
-EXIT_CODES: dict[type, int] = {
-    errors.InvalidSettings: 2,
-    errors.InvalidParameter: 2,
-    errors.InvalidName: 2,
-    errors.InvalidVersion: 2,
-    errors.UnknownField: 2,
-    errors.Unparseable: 3,
-    errors.InvalidInput: 3,
-    errors.NotFound: 4,
-    errors.Conflict: 5,
-    errors.PreconditionFailed: 5,
-    errors.Integrity: 6,
-    errors.NoLiveModel: 4,
-    errors.Unavailable: 6,
-    errors.SeparationError: 7,
-    errors.Diverged: 7,
-    MemoryError: 6,
-    Exception: 1,
-}
 
 USAGE = 2
 
@@ -105,22 +83,5 @@ def run(arguments: Sequence[str]) -> int:
             traceback.print_exc()
         raise
     except Exception as error:  # noqa: BLE001 — the one place where errors become exit codes
-        if debug:
-            traceback.print_exc()
-        print(f"error: {sentence(error)}", file=sys.stderr)
-        return exit_code(type(error))
+        return told(error, debug=debug)
     return code if isinstance(code, int) else 0
-
-
-def sentence(error: Exception) -> str:
-    """What is said of an error."""
-    if isinstance(error, ServiceError):
-        return error.detail + (f" ({error.hint})" if error.hint else "")
-    if isinstance(error, MemoryError):
-        return "there is not enough memory for this"
-    return f"an unexpected {type(error).__name__}, which is a fault of logitd; --debug shows where"
-
-
-def exit_code(kind: type[Exception]) -> int:
-    """The exit code of an error class."""
-    return next(EXIT_CODES[ancestor] for ancestor in kind.__mro__ if ancestor in EXIT_CODES)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from rich.table import Table
 
-from service.cli.surroundings import JsonOption, console, print_json, settings
-from service.settings import Settings, variable
+from service.cli.environment import settings
+from service.cli.surroundings import JsonOption, console, print_json
+from service.settings import SETTINGS, variable
 
 
 def config(*, as_json: JsonOption = False) -> None:
@@ -16,10 +17,10 @@ def config(*, as_json: JsonOption = False) -> None:
             "setting": variable(name),
             "value": getattr(loaded.settings, name),
             "origin": loaded.origins[name],
-            "default": field.default,
-            "meaning": field.description,
+            "default": setting.default,
+            "meaning": setting.description,
         }
-        for name, field in Settings.model_fields.items()
+        for name, setting in SETTINGS.items()
     ]
     if as_json:
         print_json(rows)

@@ -1,17 +1,25 @@
-"""``logitd health``: whether the service on this machine is ready, for a container's HEALTHCHECK."""
+"""``logitd health``: whether the service on this machine is ready, for a container's HEALTHCHECK.
+
+It runs every few seconds, so it imports next to nothing: HTTP is spoken over a socket.
+"""
 
 from __future__ import annotations
 
-import http.client
 import json
+import socket
 import sys
-from collections.abc import Mapping, Sequence
+from os.path import exists
 
-from dotenv import dotenv_values
+from service.cli.options import options
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", "8000"
 PORT_VARIABLES = ("LOGITD_PORT", "PORT", "AIP_HTTP_PORT", "SAGEMAKER_BIND_TO_PORT")
 TIMEOUT_S = 3.0
+MAX_ANSWER_BYTES = 1 << 16
 USAGE = "usage: logitd health [--host HOST] [--port PORT] [--json]"
 # What a service that listens everywhere is reached at from its own machine.
 LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 — not bound here, but translated
@@ -19,6 +27,10 @@ LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 — not bound her
 
 def environment_with_file(environment: Mapping[str, str]) -> dict[str, str]:
     """The environment over the variables of ``.env``, where ``logitd serve`` looks too."""
+    if not exists(".env"):  # noqa: PTH110 — pathlib would take longer than the question
+        return dict(environment)
+    from dotenv import dotenv_values  # noqa: PLC0415 — as long to import as all the rest
+
     try:
         from_file = dotenv_values(".env")
     except (OSError, UnicodeDecodeError):
@@ -29,7 +41,7 @@ def environment_with_file(environment: Mapping[str, str]) -> dict[str, str]:
 
 def health(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     """0 when ``/readyz`` answers 200, 1 when it does not, 2 for wrong usage; one line says so."""
-    given = options(arguments)
+    given = options(arguments, {"--host", "--port"}, {"--json"})
     if given is None:
         print(USAGE, file=sys.stderr)
         return 2
@@ -48,33 +60,29 @@ def health(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     return 0 if ready else 1
 
 
-def options(arguments: Sequence[str]) -> dict[str, str] | None:
-    """``--name value``, ``--name=value`` and ``--json`` by name, or None when there is anything else."""
-    found: dict[str, str] = {}
-    rest = list(arguments)
-    while rest:
-        name, equals, value = rest.pop(0).partition("=")
-        if name == "--json" and not equals:
-            found[name] = ""
-            continue
-        if name not in {"--host", "--port"} or not (equals or rest):
-            return None
-        found[name] = value if equals else rest.pop(0)
-    return found
-
-
 def probe(host: str, port: int) -> tuple[int | None, str]:
     """The status of ``GET /readyz``, None without an answer, and what there is to say about it."""
-    connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT_S)
     try:
-        connection.request("GET", "/readyz")
-        answer = connection.getresponse()
-        body = answer.read()
-    except (OSError, http.client.HTTPException) as error:
+        status, body = get(host, port, "/readyz")
+    except (OSError, ValueError) as error:
         return None, f"no answer at {host}:{port} ({error})"
-    finally:
-        connection.close()
     try:
-        return answer.status, str(json.loads(body).get("detail", "ready"))
+        return status, str(json.loads(body).get("detail", "ready"))
     except (ValueError, AttributeError):
-        return answer.status, "an answer that is not a JSON object"
+        return status, "an answer that is not a JSON object"
+
+
+def get(host: str, port: int, path: str) -> tuple[int, bytes]:
+    """Status and body; raises OSError, and ValueError for an answer that is not HTTP."""
+    # HTTP/1.0: the answer ends with the connection, and is not chunked.
+    request = f"GET {path} HTTP/1.0\r\nHost: {host}:{port}\r\n\r\n".encode()
+    answer = b""
+    with socket.create_connection((host, port), timeout=TIMEOUT_S) as connection:
+        connection.sendall(request)
+        while len(answer) < MAX_ANSWER_BYTES and (part := connection.recv(MAX_ANSWER_BYTES)):
+            answer += part
+    head, _, body = answer.partition(b"\r\n\r\n")
+    version, _, rest = head.partition(b" ")
+    if not (version.startswith(b"HTTP/1.") and rest[:3].isdigit()):
+        raise ValueError("not HTTP")
+    return int(rest[:3]), body

@@ -1,19 +1,24 @@
-"""Binding the address and serving on it, until a signal."""
+"""Answering on an open port until a signal: what one process, or one of several workers, does."""
 
 from __future__ import annotations
 
+import asyncio
+import gc
+import os
 import signal
 import socket
 import sys
+from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 from types import FrameType
 
-import typer
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-import service
-from service.cli.surroundings import child_environment
+from service.cli import telemetry
+from service.cli.environment import child_environment, log_to_stderr
+from service.cli.listener import turn_away
 from service.settings import Settings
 from service.store.model_store import ModelStore
 from service.web.app import create_app
@@ -21,13 +26,49 @@ from service.web.fast_lane import fast_lane
 
 # Longer than the idle time of common load balancers (60 s), so that it is they who close connections.
 KEEP_ALIVE_S = 75
-BACKLOG = 2048
+LOOK_S = 0.01
+# Looks for connections that the system has accepted, and this process not yet.
+LAST_LOOKS = 5
+# For clients that keep connections: their next answer says that it is the last one.
+FAREWELL_S = 0.5
 
 
-def listen(chosen: Settings) -> None:
-    """Bind, say where, and serve; returns after a graceful stop."""
-    model_store = ModelStore(Path(chosen.store))
-    app = create_app(chosen, model_store, child_environment())
+def listen_alone(chosen: Settings, listener: socket.socket, first_line: str) -> None:
+    """Serve in this process; ``first_line`` is printed once requests are answered."""
+
+    @cache
+    def say_once() -> None:
+        print(first_line, file=sys.stderr, flush=True)
+
+    listen(chosen, listener, on_beat=say_once, before_stop=partial(turn_away, listener))
+
+
+def listen(
+    chosen: Settings,
+    listener: socket.socket,
+    *,
+    on_beat: Callable[[], None],
+    before_stop: Callable[[], None] = lambda: None,
+    run_directory: Path | None = None,
+) -> None:
+    """Serve until SIGTERM or SIGINT; returns after a graceful stop.
+
+    on_beat: called from the event loop when requests are answered, and about every second from then on.
+    before_stop: called when the stop begins.
+    run_directory: what the workers of one service share; None for a service of one process.
+    """
+    log_to_stderr(chosen.log_level)
+
+    async def beat() -> None:
+        on_beat()
+
+    app = create_app(
+        chosen,
+        ModelStore(Path(chosen.store)),
+        child_environment(),
+        spans=telemetry.spans(os.environ),
+        run_directory=run_directory,
+    )
     config = uvicorn.Config(
         app,
         http=(fast_lane(app.state.desk) if chosen.fast_lane else None) or HttpToolsProtocol,
@@ -37,17 +78,40 @@ def listen(chosen: Settings) -> None:
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=chosen.drain_s,
+        callback_notify=beat,
+        timeout_notify=0,
     )
-    with bound_socket(chosen.host, chosen.port) as listener:
-        server = uvicorn.Server(config)
-        stop_on_signals(server)
-        port = listener.getsockname()[1]
-        names = ", ".join(model_store.names()) or "no model yet"
-        shown_host = f"[{chosen.host}]" if ":" in chosen.host else chosen.host
-        print(
-            f"logitd {service.__version__} serves {names} on http://{shown_host}:{port} (docs: /docs)", file=sys.stderr
-        )
-        server.run(sockets=[listener])
+    server = Server(config, before_stop)
+    stop_on_signals(server)
+    # What is here now stays: collections need not look at it again and again.
+    gc.freeze()
+    gc.enable()
+    server.run(sockets=[listener])
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, which says goodbye before it closes connections.
+
+    uvicorn closes idle connections at once: a request that is on its way on one of them is lost, and so are connections
+    that wait to be accepted.
+    """
+
+    def __init__(self, config: uvicorn.Config, before_stop: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._before_stop = before_stop
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._before_stop()
+        self.server_state.default_headers = [*self.server_state.default_headers, (b"connection", b"close")]
+        for _ in range(LAST_LOOKS):
+            await asyncio.sleep(LOOK_S)
+        for server in self.servers:
+            server.close()
+        farewell_s = min(FAREWELL_S, self.config.timeout_graceful_shutdown or 0)
+        for _ in range(round(farewell_s / LOOK_S)):
+            if self.server_state.connections:
+                await asyncio.sleep(LOOK_S)
+        await super().shutdown(sockets)
 
 
 def stop_on_signals(server: uvicorn.Server) -> None:
@@ -61,20 +125,3 @@ def stop_on_signals(server: uvicorn.Server) -> None:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-
-
-def bound_socket(host: str, port: int) -> socket.socket:
-    """A listening socket; exits with one line when the address cannot be had."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        print(
-            f"error: cannot listen on {host}:{port}: {error.strerror or error}; choose another --port", file=sys.stderr
-        )
-        raise typer.Exit(1) from None
-    listener.listen(BACKLOG)
-    return listener

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
 from io import TextIOWrapper
-from pathlib import Path
 
 import service
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 HELP = frozenset({"--help", "-h"})
 INTERRUPTED = 130
@@ -43,6 +45,12 @@ def answer(arguments: Sequence[str]) -> int:
         from service.cli.health import environment_with_file, health  # noqa: PLC0415 — quick: nothing heavy before this
 
         return health(arguments[1:], environment_with_file(os.environ))
+    if arguments[:1] == ["serve"]:
+        from service.cli.start import start_plainly  # noqa: PLC0415 — quick: the port is open before the rest is here
+
+        code = start_plainly(arguments[1:])
+        if code is not None:
+            return code
     from service.cli.app import run  # noqa: PLC0415 — heavy, and not needed by the commands above
 
     return run(arguments)
@@ -51,7 +59,7 @@ def answer(arguments: Sequence[str]) -> int:
 def prepare_output() -> None:
     """Output that was closed is written nowhere; a character that its encoding lacks is written as an escape."""
     if sys.__stdout__ is None:
-        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 — open until the process ends
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 — until the end; pathlib is slow
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

@@ -1,22 +1,21 @@
-"""``logitd serve``: the HTTP service."""
+"""``logitd serve``: the HTTP service, as the full command line has it."""
 
 from __future__ import annotations
 
-import logging
-import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from service.cli.surroundings import StoreOption, settings
-from service.store.seed import seed
+from service.cli.environment import settings
+from service.cli.start import start
+from service.cli.surroundings import StoreOption
 
 
 def serve(
     *,
     host: Annotated[str | None, typer.Option(metavar="HOST", help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(metavar="PORT", help="Port to listen on; 0 takes a free one.")] = None,
+    workers: Annotated[int | None, typer.Option(metavar="N", help="Processes that answer, 1 to 64; default 1.")] = None,
     store: StoreOption = None,
     default_model: Annotated[
         str | None, typer.Option(metavar="NAME", help="The model that answers when none is named.")
@@ -25,16 +24,15 @@ def serve(
 ) -> None:
     """Serve the stored models over HTTP.
 
-    It stops on SIGTERM or Ctrl-C.  What is not given here comes from the settings: see logitd config.
+    It stops on SIGTERM or Ctrl-C; SIGHUP replaces several workers one by one.  What is not given here comes from the
+    settings: see logitd config.
     """
-    flags = {"host": host, "port": port, "store": store, "default_model": default_model, "log_level": log_level}
-    chosen = settings(flags).settings
-    logging.basicConfig(
-        level=chosen.log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
-    if chosen.seed_store:
-        seed(Path(chosen.store), Path(chosen.seed_store))
-    # FastAPI takes as long to import as the other commands take to run.
-    from service.cli.listen import listen  # noqa: PLC0415 — the reason is above
-
-    listen(chosen)
+    flags = {
+        "host": host,
+        "port": port,
+        "workers": workers,
+        "store": store,
+        "default_model": default_model,
+        "log_level": log_level,
+    }
+    raise typer.Exit(start(settings(flags).settings))

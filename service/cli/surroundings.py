@@ -1,21 +1,18 @@
-"""What commands take from this process: environment, ``.env``, time, terminal."""
+"""What commands take from this process: store, time, terminal."""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from dotenv import dotenv_values
 from rich.console import Console
 
-from service.errors import InvalidSettings
-from service.settings import LoadedSettings, load_settings
+from service.cli.environment import settings
 from service.store.model_store import ModelStore
 
 StoreOption = Annotated[
@@ -28,15 +25,6 @@ UNBROKEN = 100_000
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
-def settings(flags: Mapping[str, object]) -> LoadedSettings:
-    """The settings from flags, environment and ``.env``; raises InvalidSettings."""
-    try:
-        dotenv = dotenv_values(".env")
-    except (OSError, UnicodeDecodeError):
-        raise InvalidSettings("the file .env in this directory cannot be read as UTF-8 text") from None
-    return load_settings(flags=flags, environment=os.environ, dotenv=dotenv)
-
-
 def model_store(store: str | None) -> ModelStore:
     """The store that ``--store``, the environment or the default names."""
     return ModelStore(Path(settings({"store": store}).settings.store))
@@ -46,12 +34,6 @@ def now() -> datetime:
     """The present, or ``SOURCE_DATE_EPOCH`` (reproducible-builds.org) for builds that must repeat byte for byte."""
     epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
     return datetime.fromtimestamp(int(epoch), UTC) if epoch.isdecimal() else datetime.now(UTC)
-
-
-def child_environment() -> dict[str, str]:
-    """What a trainer process gets: this environment without the service's own settings, and one BLAS thread."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("LOGITD_")}
-    return {**kept, "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 
 def console() -> Console:

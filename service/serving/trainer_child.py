@@ -7,7 +7,6 @@ Standard input: one line of JSON (``Job``), then the request body.  Standard out
 from __future__ import annotations
 
 import json
-import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,13 +19,11 @@ import service
 from service.errors import OutOfMemory, ServiceError
 from service.record import Provenance
 from service.serving import views
+from service.serving.confined import NOT_ENOUGH
 from service.serving.control_plane import ControlPlane
 from service.store.model_store import ModelStore
 from service.tabular.limits import Limits
 from service.training.request import request_from_csv, request_from_json
-
-# Serving comes first: the child takes what is left of the processors.
-NICENESS = 10
 
 
 class Job(BaseModel):
@@ -65,14 +62,13 @@ def as_json(error: ServiceError) -> dict[str, Any]:
 
 
 def main(stdin: BinaryIO, stdout: BinaryIO) -> None:
-    os.nice(NICENESS)
     job = Job.model_validate_json(stdin.readline())
     try:
         result = {"answer": run(job, stdin.read())}
     except ServiceError as error:
         result = {"error": as_json(error)}
     except MemoryError:
-        result = {"error": as_json(OutOfMemory("training needed more memory than there is; send fewer cells"))}
+        result = {"error": as_json(OutOfMemory(NOT_ENOUGH))}
     stdout.write(json.dumps(result, allow_nan=False).encode())
 
 

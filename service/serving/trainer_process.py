@@ -6,29 +6,34 @@ import asyncio
 import hashlib
 import json
 import logging
+import os
 import re
-import sys
+import signal
 from asyncio.subprocess import PIPE, Process
-from collections import OrderedDict
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from service.errors import (
     FieldError,
     IdempotencyMismatch,
+    OutOfMemory,
     ServiceError,
-    TrainerBusy,
     TrainFailed,
-    TrainInProgress,
     TrainTimeout,
     all_errors,
 )
+from service.serving import confined
+from service.serving.processes import module_command
+from service.serving.training_slot import Answers, TrainingSlot
 
 log = logging.getLogger("logitd.trainer")
 
 CHILD = "service.serving.trainer_child"
-MAX_REMEMBERED_ANSWERS = 1000
+# What OpenBLAS, Rust and Python say when they end the process for want of memory.
+NO_MEMORY = re.compile(r"memory alloc|MemoryError|can't start new thread", re.IGNORECASE)
 MODEL_IN_JSON = re.compile(rb'"model"\s*:\s*"([^"\\]{0,64})"')
 
 
@@ -57,26 +62,31 @@ class TrainingJob:
 
 @dataclass(frozen=True, slots=True)
 class TrainerLimits:
-    """Bounds on one training: rows, columns, cells, and seconds from start to end."""
+    """Bounds on one training: rows, columns, cells, seconds from start to end, and memory."""
 
     max_rows: int
     max_features: int
     max_cells: int
     timeout_s: float
+    memory_bytes: int
 
 
 class TrainerProcess:
     """Runs jobs in children; refuses while one runs; remembers answers by idempotency key.
 
     environment: the variables that the child gets.
+    run_directory: what the workers of one service share, so that one training runs at a time over all of them; None
+    when this process is the service.
     """
 
-    def __init__(self, store: str, limits: TrainerLimits, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, store: str, limits: TrainerLimits, environment: Mapping[str, str], run_directory: Path | None = None
+    ) -> None:
         self._store = store
         self._limits = limits
         self._environment = dict(environment)
-        self._running: TrainingJob | None = None
-        self._answers: OrderedDict[str, tuple[str, dict[str, Any]]] = OrderedDict()
+        self._slot = TrainingSlot(run_directory)
+        self._answers = Answers(run_directory)
 
     async def train(self, job: TrainingJob, idempotency_key: str | None = None) -> dict[str, Any]:
         """The answer of ``/train``.  A job goes on when its client leaves; it is killed when the service stops.
@@ -87,44 +97,40 @@ class TrainerProcess:
         remembered = self._remembered(job, idempotency_key)
         if remembered is not None:
             return remembered
-        if self._running is not None:
-            if self._running.model == job.model:
-                raise TrainInProgress("this model is being trained at this moment; wait for it to end")
-            raise TrainerBusy("another model is being trained, and one training runs at a time")
-        self._running = job
-        try:
-            answer = await self._in_child(job)
-        finally:
-            self._running = None
-        if idempotency_key is not None:
-            self._answers[idempotency_key] = (job.digest, answer)
-            if len(self._answers) > MAX_REMEMBERED_ANSWERS:
-                self._answers.popitem(last=False)
+        with self._slot.taken(job.model) as descriptors:
+            # Another worker may have answered meanwhile.
+            answer = self._remembered(job, idempotency_key) or await self._in_child(job, descriptors)
+            if idempotency_key is not None:
+                self._answers.remember(idempotency_key, job.digest, answer)
         return answer
 
     def _remembered(self, job: TrainingJob, key: str | None) -> dict[str, Any] | None:
-        if key is None or key not in self._answers:
+        found = None if key is None else self._answers.get(key)
+        if found is None:
             return None
-        digest, answer = self._answers[key]
+        digest, answer = found
         if digest != job.digest:
             raise IdempotencyMismatch("this Idempotency-Key was used with another body; use a new key")
         return answer
 
-    async def _in_child(self, job: TrainingJob) -> dict[str, Any]:
+    async def _in_child(self, job: TrainingJob, descriptors: tuple[int, ...]) -> dict[str, Any]:
         # A session of its own: a Ctrl-C in the terminal reaches the service alone, which ends the child itself.
         child = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", CHILD),
+            *module_command(confined.__name__, str(os.getpid()), str(self._limits.memory_bytes), CHILD),
             stdin=PIPE,
             stdout=PIPE,
             stderr=PIPE,
             env=self._environment,
             start_new_session=True,
+            pass_fds=descriptors,
         )
         try:
             return await self._talk(child, job)
         finally:
             if child.returncode is None:
-                child.kill()
+                # With everything that it started.
+                with suppress(ProcessLookupError):
+                    os.killpg(child.pid, signal.SIGKILL)
                 await child.wait()
 
     async def _talk(self, child: Process, job: TrainingJob) -> dict[str, Any]:
@@ -140,6 +146,8 @@ class TrainerProcess:
         try:
             result = json.loads(output)
         except ValueError:
+            if NO_MEMORY.search(complaints.decode(errors="replace")):
+                raise OutOfMemory(confined.NOT_ENOUGH) from None
             raise TrainFailed(f"the training process ended without a result (exit code {child.returncode})") from None
         if "error" in result:
             raise as_error(result["error"])

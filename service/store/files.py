@@ -16,6 +16,8 @@ from typing import BinaryIO
 
 from service.errors import CorruptVersion, StoreFull, StoreUnavailable
 
+# Of a JSON document in a store.
+MAX_DOCUMENT_BYTES = 16 * 2**20
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 # What opening a symbolic link (with O_NOFOLLOW) or a socket answers.
 NOT_A_FILE = frozenset({errno.ELOOP, errno.ENXIO})

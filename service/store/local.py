@@ -27,6 +27,7 @@ from typing import TypeAlias
 
 from service.errors import CorruptVersion, ModelNotFound, StoreUnavailable, VersionNotFound, quoted
 from service.store.files import (
+    MAX_DOCUMENT_BYTES,
     append_line,
     is_directory,
     make_directory,
@@ -36,8 +37,6 @@ from service.store.files import (
     write_new,
 )
 from service.store.names import MAX_VERSION, NAME, check_name, is_version
-from service.store.sealed import MAX_DOCUMENT_BYTES
-from service.tabular.schema import nearest
 
 VERSIONS = "versions"
 TEMPORARY = ".tmp"
@@ -76,6 +75,8 @@ class LocalStore:
         with translated("reading the model store"):
             numbers = self._numbers(name)
         if not numbers:
+            from service.tabular.schema import nearest  # noqa: PLC0415 — NumPy, which a supervisor does without
+
             raise ModelNotFound(f"there is no model {quoted(name)}", hint=nearest(name, self.names()))
         return sorted(numbers)
 

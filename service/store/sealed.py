@@ -10,9 +10,9 @@ from pydantic import ValidationError
 
 from service.errors import CorruptVersion, NewerFormat
 from service.record import Record
+from service.store.files import MAX_DOCUMENT_BYTES
 
 FORMAT_VERSION = 1
-MAX_DOCUMENT_BYTES = 16 * 2**20
 
 AnyRecord = TypeVar("AnyRecord", bound=Record)
 

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from service.errors import InvalidSettings
 from service.store.files import translated
-from service.store.local import TAKEN
-from service.store.model_store import ModelStore
+from service.store.local import TAKEN, LocalStore
 
 
 def seed(root: Path, source: Path) -> list[str]:
@@ -18,13 +17,13 @@ def seed(root: Path, source: Path) -> list[str]:
     Each model appears whole, by one rename; one that another process put there meanwhile stays as it is.  Raises
     InvalidSettings when ``source`` is no directory, StoreUnavailable or StoreFull when ``root`` cannot be written.
     """
-    if ModelStore(root).names():
+    if LocalStore(root).names():
         return []
     if not source.is_dir():
         raise InvalidSettings("LOGITD_SEED_STORE names no directory")
     with translated("filling the store with the shipped models"):
         root.mkdir(parents=True, exist_ok=True)
-        return [name for name in ModelStore(source).names() if _copy(source / name, root / name)]
+        return [name for name in LocalStore(source).names() if _copy(source / name, root / name)]
 
 
 def _copy(source: Path, target: Path) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TypeAlias
 
 from fastapi import FastAPI
@@ -50,16 +51,19 @@ def create_app(
     store: ModelStore,
     environment: dict[str, str],
     *,
+    run_directory: Path | None = None,
     ahead_of_router: bool = True,
     spans: Spans | None = None,
 ) -> FastAPI:
-    """The whole service over one store; ``environment`` is what the trainer's child process gets.
+    """The whole service over one store.
 
+    environment: what the trainer's child process gets.
+    run_directory: what the workers of one service share; None when this process is the service.
     spans: where the spans of answers go, if anywhere.
     ahead_of_router: whether predictions are answered there, which is faster, or by their routes.  ``app.state.desk`` is
     what a server needs to answer them faster still: see ``fast_lane``.
     """
-    services = assemble(settings, store, environment)
+    services = assemble(settings, store, environment, run_directory)
     dialect = NativeDialect(services.data_plane, Limits(max_rows=settings.max_rows), settings.max_body_bytes)
     app = FastAPI(
         title="logitd",
@@ -90,22 +94,26 @@ def create_app(
     return app
 
 
-def assemble(settings: Settings, store: ModelStore, environment: dict[str, str]) -> Services:
+def assemble(
+    settings: Settings, store: ModelStore, environment: dict[str, str], run_directory: Path | None
+) -> Services:
     """The parts, in the order in which they need each other."""
-    metrics = Metrics.open(version=service.__version__)
+    counts = None if run_directory is None else run_directory / "metrics"
+    metrics = Metrics.open(counts, version=service.__version__)
     registry = ModelRegistry(store, settings.default_model, on_reload=metrics.reloaded)
     limits = TrainerLimits(
         max_rows=settings.max_train_cells,
         max_features=Limits().max_features,
         max_cells=settings.max_train_cells,
         timeout_s=settings.train_timeout_s,
+        memory_bytes=settings.train_memory_bytes,
     )
     return Services(
         settings=settings,
         registry=registry,
         data_plane=DataPlane(registry),
         control_plane=ControlPlane(store, clock=lambda: datetime.now(UTC)),
-        trainer=TrainerProcess(settings.store, limits, environment),
+        trainer=TrainerProcess(settings.store, limits, environment, run_directory),
         metrics=metrics,
     )
 

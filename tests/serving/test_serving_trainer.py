@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from asking import MakeClient
 
-from service.cli.surroundings import child_environment
+from service.cli.environment import child_environment
 from service.errors import (
     IdempotencyMismatch,
     OutOfMemory,
@@ -33,7 +33,7 @@ from service.serving.trainer_process import TrainerLimits, TrainerProcess, Train
 pytest_plugins = ("served",)
 
 HERE = str(Path(__file__).parent)
-LIMITS = TrainerLimits(max_rows=10_000, max_features=100, max_cells=100_000, timeout_s=60)
+LIMITS = TrainerLimits(max_rows=10_000, max_features=100, max_cells=100_000, timeout_s=60, memory_bytes=2**31)
 RNG = np.random.default_rng(3)
 ROWS = RNG.normal(size=(30, 2)).tolist()
 

@@ -14,9 +14,10 @@ from stored import MakeDraft, MakeModel, Put
 from service.errors import CorruptVersion, Integrity, NewerFormat
 from service.model import Label
 from service.record import Record, VersionDraft
+from service.store.files import MAX_DOCUMENT_BYTES
 from service.store.manifest import Manifest, ParametersFile, complete
 from service.store.model_store import ModelStore
-from service.store.sealed import MAX_DOCUMENT_BYTES, seal
+from service.store.sealed import seal
 from service.tabular.design import Design
 
 

@@ -1,0 +1,74 @@
+"""Starting the service: settings, then the port, and only then what takes long to import."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import service
+from service.cli.environment import settings
+from service.cli.listener import bound_socket
+from service.cli.mistakes import told
+from service.cli.options import options
+from service.errors import InvalidSettings, ServiceError
+from service.settings import Settings
+from service.store.local import LocalStore
+from service.store.seed import seed
+
+OPTIONS = {"--host", "--port", "--workers", "--store", "--default-model", "--log-level"}
+
+
+def start_plainly(arguments: Sequence[str]) -> int | None:
+    """``logitd serve`` without the framework of the command line; None for what that one can tell better."""
+    given = options(arguments, OPTIONS)
+    if given is None:
+        return None
+    try:
+        chosen = settings({name.removeprefix("--").replace("-", "_"): value for name, value in given.items()}).settings
+    except InvalidSettings:
+        return None
+    try:
+        return start(chosen)
+    except ServiceError as error:
+        return told(error)
+
+
+def start(chosen: Settings) -> int:
+    """Bind and serve until a signal; the exit code.
+
+    Raises before it binds: InvalidSettings, StoreUnavailable and StoreFull, about the store and what it is filled with.
+    """
+    if chosen.seed_store:
+        seed(Path(chosen.store), Path(chosen.seed_store))
+    names = LocalStore(Path(chosen.store)).names()
+    # Requests are small: a pool of threads would only wait.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    try:
+        listener = bound_socket(chosen.host, chosen.port)
+    except OSError as error:
+        reason = error.strerror or error
+        print(f"error: cannot listen on {chosen.host}:{chosen.port}: {reason}; choose another --port", file=sys.stderr)
+        return 1
+    with listener:
+        first_line = greeting(chosen, names, listener.getsockname()[1])
+        if chosen.workers > 1:
+            from service.cli.supervisor import supervise  # noqa: PLC0415 — what one process does not need
+
+            return supervise(chosen, listener, first_line)
+        # Nothing that is imported is garbage; ``listen`` switches it on again.
+        gc.disable()
+        from service.cli.listen import listen_alone  # noqa: PLC0415 — FastAPI and NumPy, after the port is open
+
+        listen_alone(chosen, listener, first_line)
+        return 0
+
+
+def greeting(chosen: Settings, names: list[str], port: int) -> str:
+    """The line that says what is served where."""
+    host = f"[{chosen.host}]" if ":" in chosen.host else chosen.host
+    crew = f" with {chosen.workers} workers" if chosen.workers > 1 else ""
+    models = ", ".join(names) or "no model yet"
+    return f"logitd {service.__version__} serves {models}{crew} on http://{host}:{port} (docs: /docs)"
