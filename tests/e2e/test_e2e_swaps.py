@@ -87,6 +87,8 @@ class Clients:
                 if fault:
                     self.faults.append(fault)
                 self.n_answers += 1
+                # Leave some of two processors to those who promote.
+                self._stop.wait(0.002)
 
     def _fault(self, answer: httpx.Response, allowed: list[int]) -> str | None:
         version = int(answer.headers["model-version"].rpartition("/")[2])
