@@ -27,6 +27,7 @@ from service.web.fast_lane import fast_lane
 # Longer than the idle time of common load balancers (60 s), so that it is they who close connections.
 KEEP_ALIVE_S = 75
 LOOK_S = 0.01
+SWITCH_S = 0.0005
 # Looks for connections that the system has accepted, and this process not yet.
 LAST_LOOKS = 5
 # For clients that keep connections: their next answer says that it is the last one.
@@ -86,6 +87,8 @@ def listen(
     # What is here now stays: collections need not look at it again and again.
     gc.freeze()
     gc.enable()
+    # A thread that reads a long body lets the event loop have its turn within this time, not Python's five milliseconds.
+    sys.setswitchinterval(SWITCH_S)
     server.run(sockets=[listener])
 
 
