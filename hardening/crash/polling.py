@@ -11,7 +11,7 @@ from typing import Self
 
 from hardening.crash.versions import NAME, check_whole
 from service.errors import VersionNotFound
-from service.serving.registry import ModelRegistry
+from service.serving.registry import ModelRegistry, Reload
 from service.store.model_store import ModelStore
 from service.store.names import LIVE, ModelRef
 
@@ -48,17 +48,23 @@ def _read_until(stopped: int, root: Path, says: int) -> None:
     """Read until the other end of ``stopped`` is closed, then report on ``says``; never returns."""
     answers, complaints = 0, list[str]()
     store = ModelStore(root)
-    registry = ModelRegistry(store, NAME)
+    reloads: list[Reload] = []
+    registry = ModelRegistry(store, NAME, on_reload=reloads.append)
     try:
         while not select.select([stopped], [], [], 0)[0]:
             check_whole(registry.resolve(ModelRef(NAME)))
             _read_afresh(store)
             answers += 2
+        complaints += [f"a reload failed after {n} others, and nothing is damaged" for n in _failed(reloads)]
     except Exception as error:  # noqa: BLE001 — whatever it is, it is the complaint
         complaints.append(f"the reader after {answers} answers: {type(error).__name__}: {error}")
     finally:
         os.write(says, json.dumps([answers, complaints]).encode())
         os._exit(0)
+
+
+def _failed(reloads: list[Reload]) -> list[int]:
+    return [number for number, reload in enumerate(reloads) if reload is Reload.FAILED]
 
 
 def _read_afresh(store: ModelStore) -> None:
