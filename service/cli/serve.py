@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import stat
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +13,8 @@ import typer
 
 from service.cli.surroundings import StoreOption, settings
 from service.store.seed import seed
+
+log = logging.getLogger("logitd.serve")
 
 
 def serve(
@@ -34,7 +38,15 @@ def serve(
     )
     if chosen.seed_store:
         seed(Path(chosen.store), Path(chosen.seed_store))
+    warn_of_open_store(Path(chosen.store))
     # FastAPI takes as long to import as the other commands take to run.
     from service.cli.listen import listen  # noqa: PLC0415 — the reason is above
 
     listen(chosen)
+
+
+def warn_of_open_store(root: Path) -> None:
+    """Log a warning when everybody may write to the store: a checksum does not stop who can recompute it."""
+    with suppress(OSError):
+        if root.stat().st_mode & stat.S_IWOTH:
+            log.warning("every user of this machine may write to the model store; run: chmod o-w on its directory")

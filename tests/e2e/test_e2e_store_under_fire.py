@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from service_process import Service, logitd, serving
 
+from service.cli.serve import warn_of_open_store
+
 ROW = {"instances": [[5.1, 3.5, 1.4, 0.2]]}
 SMALL = {"instances": [[1.0], [2.0], [3.0], [4.0], [2.5], [1.5]], "targets": ["no", "no", "yes", "yes", "yes", "no"]}
 # The command that follows runs with a file system of its own, of one megabyte, mounted over the store and filled from it.
@@ -51,6 +53,19 @@ def refusal(service: Service) -> tuple[int, str]:
     """Status and type of the answer to a training that cannot be stored."""
     answer = service.client.post("/train", json={"model": "exam", **SMALL})
     return answer.status_code, answer.json()["type"]
+
+
+@pytest.mark.parametrize(("mode", "warnings"), [(0o755, 0), (0o775, 0), (0o777, 1)])
+def test_a_store_that_everybody_may_write_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, mode: int, warnings: int
+) -> None:
+    """S11: a start warns when every user may write to the store; a group may, and one that is not there is no matter."""
+    tmp_path.chmod(mode)
+
+    warn_of_open_store(tmp_path)
+    warn_of_open_store(tmp_path / "missing")
+
+    assert len(caplog.records) == warnings
 
 
 def test_a_store_that_becomes_read_only(mounted: Service) -> None:

@@ -68,4 +68,4 @@ def test_no_name_leads_out_of_the_store(
         assert body.isascii()
         assert b"\r" not in body
         assert len(body) <= 4096
-    assert all(path.is_relative_to(trained_store) for path in opened.paths)
+    assert [path for path in opened.paths if not path.is_relative_to(trained_store)] == []

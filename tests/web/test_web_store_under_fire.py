@@ -61,7 +61,7 @@ def forge_numbers(**tensors: Any) -> Damage:
     return damage
 
 
-def replace(make: Callable[[Path], object]) -> Damage:
+def replace(make: Damage) -> Damage:
     """Put something else in place of the parameters."""
 
     def damage(model: Path) -> None:
@@ -69,6 +69,20 @@ def replace(make: Callable[[Path], object]) -> Damage:
         make(model / PARAMETERS)
 
     return damage
+
+
+def link_outside(path: Path) -> None:
+    path.symlink_to("/etc/passwd")
+
+
+def thousand_models(model: Path) -> None:
+    for number in range(1000):
+        (model.parent / f"m{number}/versions/1").mkdir(parents=True)
+
+
+def link_version(model: Path) -> None:
+    (model / "versions/2").rename(model / "elsewhere")
+    (model / "versions/2").symlink_to(model / "elsewhere")
 
 
 def foreign(model: Path) -> None:
@@ -116,14 +130,11 @@ REFUSED: dict[str, Damage] = {
     "S7 no aliases": lambda model: (model / "aliases.json").unlink(),
     "S7 no store": lambda model: shutil.rmtree(model.parent),
     "S8 of a newer release": forge(format_version=2),
-    "S11 a link": replace(lambda path: path.symlink_to("/etc/passwd")),
+    "S11 a link": replace(link_outside),
     "S11 a FIFO": replace(os.mkfifo),
     "S11 a directory": replace(Path.mkdir),
     "S11 a socket": replace(lambda path: os.mknod(path, 0o140600)),
-    "S11 a link as version": lambda model: (
-        (model / "versions/2").rename(model / "elsewhere"),
-        (model / "versions/2").symlink_to(model / "elsewhere"),
-    ),
+    "S11 a link as version": link_version,
     "S21 contents that are not there yet": lambda model: (model / PARAMETERS).unlink(),
 }
 HARMLESS: dict[str, Damage] = {
@@ -131,9 +142,7 @@ HARMLESS: dict[str, Damage] = {
     "S9 leftovers": leftovers,
     "S10 foreign directories": foreign,
     "S11 a store that everybody may write": lambda model: model.parent.chmod(0o777),
-    "S13 a thousand models": lambda model: [
-        (model.parent / f"m{n}/versions/1").mkdir(parents=True) for n in range(1000)
-    ],
+    "S13 a thousand models": thousand_models,
     "S14 files of another year": lambda model: os.utime(model / MANIFEST, (0, 0)),
     "S18 the version before is gone": lambda model: shutil.rmtree(model / "versions/1"),
 }
