@@ -5,7 +5,7 @@ PORT ?= 8000
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes --only-binary :all:
 
-.PHONY: serve setup test check lint types floors docs format bench bench-training bench-extra bench-serving models lock clean
+.PHONY: serve setup test check lint types floors docs format crash bench bench-training bench-extra bench-serving models lock clean
 
 serve: .venv/serve            ## serve the shipped models on http://$(HOST):$(PORT)
 	$(BIN)/logitd serve --host $(HOST) --port $(PORT)
@@ -22,7 +22,7 @@ lint: .venv/check
 	$(BIN)/ruff check .
 
 types: .venv/check
-	$(BIN)/mypy service tests benchmarks
+	$(BIN)/mypy service tests benchmarks hardening
 
 floors: .venv/check
 	$(BIN)/lint-imports
@@ -48,6 +48,9 @@ bench-serving: .venv/serve    ## serving: throughput, latency, memory (BENCH="--
 # The shipped models, byte for byte: one kernel choice for every x86-64 machine (docs/adr/0006-shipped-models.md).
 models: .venv/serve
 	$(BIN)/python model_store/rebuild.py model_store
+
+crash: .venv/serve            ## the store under fire: faults at every call, 500 kills (CRASH=--quick: a sample)
+	$(BIN)/python -m hardening.crash $(CRASH)
 
 lock: .venv/check             ## write requirements/*.lock anew
 	$(BIN)/python requirements/lock.py

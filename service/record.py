@@ -31,6 +31,13 @@ def printable(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
+def distinct(classes: tuple[bool | int | str, ...]) -> tuple[bool | int | str, ...]:
+    """``classes``, when they are of one type and each is there once; else ValueError."""
+    if len(set(classes)) != len(classes) or len({type(label) for label in classes}) > 1:
+        raise ValueError("the classes are not of one type, or one is there twice")
+    return classes
+
+
 Moment: TypeAlias = Annotated[AwareDatetime, AfterValidator(in_utc)]  # written as ISO 8601 with Z
 ForeignText: TypeAlias = Annotated[str, AfterValidator(printable)]
 
@@ -128,11 +135,11 @@ class Provenance(Record):
 class VersionDraft(Record):
     """What training knows of a version; ``ModelStore.put`` adds its identity.
 
-    classes: booleans, integers or strings, in the order of the model; True stays True and 1 stays 1.
+    classes: booleans, integers or strings, each once, in the order of the model; True stays True and 1 stays 1.
     feature_schema: the field ``schema`` of the file.
     """
 
-    classes: tuple[StrictBool | StrictInt | StrictStr, ...] = Field(min_length=2)
+    classes: Annotated[tuple[StrictBool | StrictInt | StrictStr, ...], AfterValidator(distinct)] = Field(min_length=2)
     feature_schema: Schema = Field(alias="schema")
     drop_first: bool
     certificate: CertificateRecord

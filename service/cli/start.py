@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gc
 import os
+import stat
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import service
@@ -43,6 +45,7 @@ def start(chosen: Settings) -> int:
     """
     if chosen.seed_store:
         seed(Path(chosen.store), Path(chosen.seed_store))
+    warn_of_open_store(Path(chosen.store))
     names = LocalStore(Path(chosen.store)).names()
     # Requests are small: a pool of threads would only wait.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -64,6 +67,17 @@ def start(chosen: Settings) -> int:
 
         listen_alone(chosen, listener, first_line)
         return 0
+
+
+def warn_of_open_store(root: Path) -> None:
+    """Say it when everybody may write to the store: a checksum does not stop who can recompute it."""
+    with suppress(OSError):
+        # With the sticky bit, as on a volume for whichever user a platform picks, nobody replaces the files of others.
+        if root.stat().st_mode & (stat.S_IWOTH | stat.S_ISVTX) == stat.S_IWOTH:
+            print(
+                "warning: every user of this machine may write to the model store; run: chmod o-w on its directory",
+                file=sys.stderr,
+            )
 
 
 def greeting(chosen: Settings, names: list[str], port: int) -> str:

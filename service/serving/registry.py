@@ -22,6 +22,8 @@ Stamp: TypeAlias = tuple[int, int, int] | None
 # Versions asked for by number stay in memory up to this many, the oldest leaves first.
 MAX_PINNED = 32
 RETRY_S = 5.0
+# So often the aliases may move while they are being loaded, before that counts as a failure.
+MAX_MOVES = 5
 
 
 class Reload(StrEnum):
@@ -148,9 +150,22 @@ class ModelRegistry:
                 return known
             if stamp is None and known is None:
                 return LoadedAliases(None, MappingProxyType({}))
-            fresh = self._load_aliases(name, stamp, known)
+            fresh = self._kept(name, self._load_settled(name, stamp, known), known)
             self.loaded = replace(self.loaded, aliases=MappingProxyType({**self.loaded.aliases, name: fresh}))
             return fresh
+
+    def _load_settled(self, name: str, stamp: Stamp, known: LoadedAliases | None) -> LoadedAliases:
+        """What is loaded, again where the aliases moved meanwhile: the version that they left may be deleted by now."""
+        for _ in range(MAX_MOVES):
+            fresh = self._load_aliases(name, stamp, known)
+            try:
+                moved_to = self._store.stamp(name)
+            except StoreUnavailable:
+                return fresh
+            if not fresh.failures or moved_to == stamp:
+                return fresh
+            stamp = moved_to
+        return fresh
 
     def _load_aliases(self, name: str, stamp: Stamp, known: LoadedAliases | None) -> LoadedAliases:
         """Every alias with its version loaded; where that fails the version in memory stays."""
@@ -161,9 +176,9 @@ class ModelRegistry:
             if isinstance(error, ModelNotFound) and not before:
                 return LoadedAliases(stamp, before)
             # A version in use cannot be deleted through the store: its files were taken away underneath.
-            return self._kept(name, LoadedAliases(stamp, before, (error.detail,)), known)
+            return LoadedAliases(stamp, before, (error.detail,))
         if stamp is None and before:
-            return self._kept(name, LoadedAliases(stamp, before, ("its alias file is gone",)), known)
+            return LoadedAliases(stamp, before, ("its alias file is gone",))
         versions: dict[str, StoredModel] = {}
         failures: list[str] = []
         for alias, version in targets.items():
@@ -178,7 +193,7 @@ class ModelRegistry:
                 failures.append(error.detail)
                 if loaded is not None:
                     versions[alias] = loaded
-        return self._kept(name, LoadedAliases(stamp, MappingProxyType(versions), tuple(failures)), known)
+        return LoadedAliases(stamp, MappingProxyType(versions), tuple(failures))
 
     def _kept(self, name: str, fresh: LoadedAliases, known: LoadedAliases | None) -> LoadedAliases:
         """``fresh`` with the time of its next try; a failure counts and is logged when it is new."""

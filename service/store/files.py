@@ -67,6 +67,18 @@ def write_new(path: Path, body: bytes) -> None:
         _write_through(file, body)
 
 
+def copy_folder(source: Path, target: Path) -> None:
+    """Copy a folder of files and folders to where nothing is yet, and make the copy durable."""
+    # Not shutil.copytree: its error does not tell a full disk from others, and it leaves durability to chance.
+    target.mkdir()
+    for entry in list(os.scandir(source)):
+        if entry.is_dir():
+            copy_folder(Path(entry.path), target / entry.name)
+        else:
+            write_new(target / entry.name, Path(entry.path).read_bytes())
+    sync_directory(target)
+
+
 def append_line(path: Path, line: bytes) -> None:
     """Append ``line`` (which ends in a newline) and make it durable; what a crash left of an earlier one is cut off."""
     with _open_regular(path, os.O_RDWR | os.O_CREAT | os.O_APPEND) as file:

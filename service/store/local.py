@@ -135,7 +135,9 @@ class LocalStore:
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield
         finally:
-            os.close(descriptor)
+            # The lock goes with the descriptor, and what it guarded is done or failed by now: a complaint changes neither.
+            with suppress(OSError):
+                os.close(descriptor)
 
     def read_aliases(self, name: str) -> bytes | None:
         """The alias file, or None when there is none."""

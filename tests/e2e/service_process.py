@@ -70,10 +70,13 @@ Serve: TypeAlias = Callable[..., Service]
 
 
 @contextmanager
-def serving(store: Path, **variables: str) -> Iterator[Service]:
-    """Start the service on a free port, with settings from the environment; it is stopped at the end."""
+def serving(store: Path, *, prefix: tuple[str, ...] = (), **variables: str) -> Iterator[Service]:
+    """Start the service on a free port, with settings from the environment; it is stopped at the end.
+
+    prefix: a command that begins it in surroundings of its own, and becomes it.
+    """
     process = subprocess.Popen(
-        [*COMMAND, "serve", "--port", "0", "--store", str(store)],
+        [*prefix, *COMMAND, "serve", "--port", "0", "--store", str(store)],
         env=environment(**variables),
         cwd=store.parent,
         stderr=subprocess.PIPE,

@@ -14,7 +14,7 @@ from service.errors import AliasNotFound, ModelNotFound, NoLiveModel, VersionNot
 from service.record import VersionDraft
 from service.serving.data_plane import DataPlane
 from service.serving.registry import MAX_PINNED, RETRY_S, ModelRegistry, Reload
-from service.store.model_store import ModelStore
+from service.store.model_store import ModelStore, StoredModel
 from service.store.names import ModelRef
 from service.tabular.table import Table
 
@@ -94,6 +94,30 @@ def test_a_request_in_flight_keeps_its_model(registry: ModelRegistry, store_copy
 def test_resolving_again_loads_nothing(registry: ModelRegistry) -> None:
     """Without a change the same object answers."""
     assert registry.resolve(LIVE) is registry.resolve(ModelRef(None))
+
+
+class Moving(ModelStore):
+    """A store in which, while version 1 is being loaded, another process promotes version 2 and deletes version 1."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.elsewhere: ModelStore | None = ModelStore(root)
+
+    def load(self, name: str, version: int) -> StoredModel:
+        store, self.elsewhere = self.elsewhere, None
+        if store is not None:
+            store.set_alias(name, "live", 2, reason="", now=store.manifest(name, 1).created_at)
+            store.delete(name, 1)
+        return super().load(name, version)
+
+
+def test_a_version_deleted_while_it_loads_is_no_failure(store_copy: Path, reloads: list[Reload]) -> None:
+    """S18: where ``live`` moved on meanwhile, the version that it moved to answers, at a cold start too."""
+    train_into(store_copy, "abc", abc_table(), "y", C=0.01, promote="never")
+    registry = ModelRegistry(Moving(store_copy), "abc", on_reload=reloads.append)
+
+    assert registry.resolve(LIVE).manifest.version == 2
+    assert reloads == [Reload.LOADED]
 
 
 def test_a_swap_of_another_alias_keeps_the_live_object(registry: ModelRegistry, store_copy: Path) -> None:

@@ -79,7 +79,7 @@ def test_the_history_tells_every_change_in_order(store: ModelStore, moved: None)
 
 
 def test_the_same_version_can_be_set_again(store: ModelStore, moved: None, now: datetime) -> None:
-    """A repeated promotion is recorded like another, and is not what a rollback returns to."""
+    """S15: a repeated promotion is recorded like another, and is not what a rollback returns to."""
     later = now + timedelta(hours=1)
 
     entry = store.set_alias("churn", "live", 2, reason="again", now=later)
@@ -90,7 +90,7 @@ def test_the_same_version_can_be_set_again(store: ModelStore, moved: None, now: 
 
 
 def test_a_rollback_returns_to_the_version_before(store: ModelStore, moved: None, now: datetime) -> None:
-    """A lower version is promoted like a higher one; rolling back twice is where one began."""
+    """S15: a lower version is promoted like a higher one; rolling back twice is where one began."""
     before = store.previous_version("churn", "live")
     store.set_alias("churn", "live", before, reason="rollback", now=now)
 
@@ -107,7 +107,7 @@ def test_there_is_not_always_a_way_back(store: ModelStore, moved: None) -> None:
 
 
 def test_a_change_with_a_stale_serial_is_refused(store: ModelStore, moved: None, now: datetime) -> None:
-    """Whoever read ``live`` at serial 1 may not change it at serial 3; the others may."""
+    """S17: whoever read ``live`` at serial 1 may not change it at serial 3; the others may."""
     with pytest.raises(PreconditionFailed):
         store.set_alias("churn", "live", 3, reason="", now=now, expected_serial=1)
 
@@ -185,7 +185,7 @@ def test_the_stamp_changes_with_every_change(store: ModelStore, three: None, now
 def test_a_damaged_alias_file_is_corrupt(
     store: ModelStore, moved: None, churn: Path, body: bytes, now: datetime
 ) -> None:
-    """Nothing is guessed from a damaged alias file, and nothing is written over it; versions still load."""
+    """S6: nothing is guessed from a damaged alias file, and nothing is written over it; versions still load."""
     (churn / "aliases.json").write_bytes(body)
 
     for attempt in (store.aliases, store.history):
@@ -200,7 +200,7 @@ def test_a_damaged_alias_file_is_corrupt(
 
 
 def test_any_changed_bit_of_the_alias_file_is_refused(store: ModelStore, moved: None, churn: Path) -> None:
-    """An alias that a bad disk points to another version is noticed; so is a changed line end."""
+    """S2: an alias that a bad disk points to another version is noticed; so is a changed line end."""
     path = churn / "aliases.json"
     body = path.read_bytes()
     variants = [body.replace(b"\n", b"\r\n"), body.rstrip()]

@@ -104,7 +104,7 @@ def test_the_order_of_memory_does_not_matter(make_model: MakeModel) -> None:
 def test_any_finite_numbers_are_a_model(
     make_model: MakeModel, manifest_of: Describe, coef: npt.NDArray[np.float64]
 ) -> None:
-    """Zero, huge and subnormal coefficients are stored and read like others."""
+    """S5: zero, huge and subnormal coefficients are stored and read like others."""
     model = replace(make_model(), coef=coef)
     parameters = encode_parameters(model)
 
@@ -136,7 +136,7 @@ def test_a_model_that_could_not_be_served_is_not_encoded(
 
 
 def test_a_file_cut_off_at_any_length_is_refused(make_model: MakeModel, manifest_of: Describe) -> None:
-    """No prefix of the parameter file is taken for the file, nor is the file with a byte more."""
+    """S1: no prefix of the parameter file is taken for the file, nor is the file with a byte more."""
     model = make_model()
     parameters = encode_parameters(model)
     manifest = manifest_of(model, parameters)
@@ -147,7 +147,7 @@ def test_a_file_cut_off_at_any_length_is_refused(make_model: MakeModel, manifest
 
 
 def test_any_flipped_bit_is_refused(make_model: MakeModel, manifest_of: Describe) -> None:
-    """A change of one bit anywhere, in the header or in a number, is seen by the checksum."""
+    """S2: a change of one bit anywhere, in the header or in a number, is seen by the checksum."""
     model = make_model()
     parameters = encode_parameters(model)
     manifest = manifest_of(model, parameters)
@@ -180,7 +180,7 @@ GOOD: Arrays = {"coef": np.ones((1, 3)), "intercept": np.ones(1)}
 def test_a_file_with_the_right_checksum_must_still_fit(
     make_model: MakeModel, manifest_of: Describe, tensors: Arrays, message: str
 ) -> None:
-    """Names, dtypes, shapes and finiteness are checked against schema and classes, and the message says which differs."""
+    """S3, S5: names, dtypes, shapes and finiteness are checked against schema and classes, and the message says which differs."""
     parameters = save(tensors)
 
     with pytest.raises(CorruptVersion, match=message):
@@ -200,7 +200,7 @@ def test_a_file_with_the_right_checksum_must_still_fit(
     ids=ascii,
 )
 def test_a_forged_file_is_refused(make_model: MakeModel, manifest_of: Describe, parameters: bytes) -> None:
-    """Bytes that are no safetensors file are corrupt, even when the manifest vouches for them."""
+    """S3: bytes that are no safetensors file are corrupt, even when the manifest vouches for them."""
     with pytest.raises(CorruptVersion):
         decode_model(manifest_of(make_model(), parameters), parameters)
 

@@ -33,16 +33,16 @@ def start_publisher(root: Path, count: int) -> subprocess.Popen[str]:
     )
 
 
-def test_two_processes_publish_without_losing_a_version(store: ModelStore, put: Put, tmp_path: Path) -> None:
-    """Two times 25 publications at once give 50 versions, numbered without a gap, each acknowledged once."""
+def test_eight_processes_publish_without_losing_a_version(store: ModelStore, put: Put, tmp_path: Path) -> None:
+    """S16: eight times 25 publications at once give 200 versions, numbered without a gap, each acknowledged once."""
     put()
 
-    publishers = [start_publisher(tmp_path / "store", 25) for _ in range(2)]
-    printed = [publisher.communicate(timeout=60)[0] for publisher in publishers]
+    publishers = [start_publisher(tmp_path / "store", 25) for _ in range(8)]
+    printed = [publisher.communicate(timeout=120)[0] for publisher in publishers]
 
-    assert sorted(int(line) for output in printed for line in output.split()) == list(range(2, 52))
-    assert store.versions("churn") == list(range(1, 52))
-    assert [store.verify("churn", version).version for version in store.versions("churn")] == list(range(1, 52))
+    assert sorted(int(line) for output in printed for line in output.split()) == list(range(2, 202))
+    assert store.versions("churn") == list(range(1, 202))
+    assert [store.verify("churn", version).version for version in store.versions("churn")] == list(range(1, 202))
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def forks(put: Put, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 def test_a_killed_publisher_leaves_all_or_nothing(
     store: ModelStore, forks: subprocess.Popen[str], put: Put, now: datetime
 ) -> None:
-    """After ``kill -9`` at random moments every version is whole, the alias leads to one, the history leads to it."""
+    """S22: after ``kill -9`` at random moments every version is whole, the alias leads to one, the history leads to it."""
     assert forks.stdin is not None
     assert forks.stdout is not None
     moments = random.Random(7)

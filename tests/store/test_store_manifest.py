@@ -98,7 +98,7 @@ def test_a_draft_refuses_what_could_not_be_written(make_model: MakeModel, make_d
 
 
 def test_any_changed_bit_is_refused(manifest: Manifest) -> None:
-    """One flipped bit in any byte makes the manifest unreadable, also where it stays valid JSON."""
+    """S2: one flipped bit in any byte makes the manifest unreadable, also where it stays valid JSON."""
     body = manifest.to_bytes()
 
     for position in range(len(body)):
@@ -138,7 +138,7 @@ def test_any_truncation_is_refused(manifest: Manifest) -> None:
     ids=lambda body: ascii(body[:30]),
 )
 def test_what_is_not_a_manifest_is_corrupt(body: bytes) -> None:
-    """Neither garbage nor a forged document gets further than CorruptVersion, and the message names the file."""
+    """S4: neither garbage nor a forged document gets further than CorruptVersion, and the message names the file."""
     with pytest.raises(CorruptVersion, match=r"^churn/versions/3/manifest\.json "):
         Manifest.from_bytes(body, where="churn/versions/3/manifest.json")
 
@@ -159,7 +159,7 @@ def test_what_is_not_a_manifest_is_corrupt(body: bytes) -> None:
     ids=str,
 )
 def test_a_right_checksum_does_not_excuse_a_wrong_field(manifest: Manifest, change: dict[str, Any]) -> None:
-    """A sealed document must still be a manifest: fields, types and ranges are checked strictly."""
+    """S3: a sealed document must still be a manifest: fields, types and ranges are checked strictly."""
     document = manifest.model_dump(mode="json", by_alias=True) | change
 
     with pytest.raises(CorruptVersion, match="not as declared: " + next(iter(change))):
@@ -182,7 +182,7 @@ def test_a_manifest_from_before_indicators_keeps_its_columns(manifest: Manifest)
 
 
 def test_a_newer_format_is_not_called_corrupt(manifest: Manifest) -> None:
-    """A file of a later release, even with another checksum rule, says that an upgrade is needed."""
+    """S8: a file of a later release, even with another checksum rule, says that an upgrade is needed."""
     document = manifest.model_dump(mode="json", by_alias=True) | {"format_version": 2, "novelty": [1]}
 
     with pytest.raises(NewerFormat, match="written by a newer release"):
@@ -190,7 +190,7 @@ def test_a_newer_format_is_not_called_corrupt(manifest: Manifest) -> None:
 
 
 def test_a_file_of_a_gigabyte_is_refused_unread(store: ModelStore, put: Put, churn: Path) -> None:
-    """The size of a manifest is looked at before its contents: less than a megabyte is allocated."""
+    """S4: the size of a manifest is looked at before its contents: less than a megabyte is allocated."""
     put()
     os.truncate(churn / "versions/1/manifest.json", 2**30)
     tracemalloc.start()

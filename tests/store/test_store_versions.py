@@ -43,7 +43,7 @@ def test_a_version_is_two_files_and_nothing_else_stays(put: Put, churn: Path) ->
 
 
 def test_a_store_that_does_not_exist_is_empty(store: ModelStore, tmp_path: Path) -> None:
-    """Reading a missing store finds nothing and creates nothing."""
+    """S7: reading a missing store finds nothing and creates nothing."""
     assert store.names() == []
     assert store.stamp("churn") is None
     assert store.is_writable()
@@ -53,7 +53,7 @@ def test_a_store_that_does_not_exist_is_empty(store: ModelStore, tmp_path: Path)
 
 
 def test_a_store_that_is_a_file_is_unavailable(tmp_path: Path) -> None:
-    """A file in place of the directory is a fault of the installation, not an empty store."""
+    """S7: a file in place of the directory is a fault of the installation, not an empty store."""
     path = tmp_path / "file"
     path.write_text("")
     store = ModelStore(path)
@@ -84,7 +84,7 @@ def test_an_unknown_version_is_not_found(store: ModelStore, put: Put, churn: Pat
 
 
 def test_versions_are_numbered_without_regard_to_the_clock(store: ModelStore, put: Put, now: datetime) -> None:
-    """A clock that jumps back a day and on ten years changes ``created_at`` and nothing else."""
+    """S14: a clock that jumps back a day and on ten years changes ``created_at`` and nothing else."""
     moments = [now, now - timedelta(days=1), now + timedelta(days=3650)]
 
     numbers = [put(at=moment).version for moment in moments]
@@ -106,7 +106,7 @@ def test_models_are_listed_in_order_and_apart(store: ModelStore, put: Put, tmp_p
 
 
 def test_foreign_directories_are_no_versions(store: ModelStore, put: Put, churn: Path) -> None:
-    """Backups, other spellings of numbers, and files and links that look like versions are passed over."""
+    """S10: backups, other spellings of numbers, and files and links that look like versions are passed over."""
     put()
     for name in ("007", "1.bak", "1~", "-1", "0", "9" * 19, ".nfs0001", "lost+found"):
         (churn / "versions" / name).mkdir()
@@ -146,7 +146,7 @@ def test_a_model_with_nan_is_not_published(
 def test_only_ordinary_files_of_the_right_size_are_read(
     store: ModelStore, put: Put, churn: Path, tmp_path: Path, file: str, kind: str
 ) -> None:
-    """Whatever stands in place of a file is refused without waiting, and the message names the file."""
+    """S11: whatever stands in place of a file is refused without waiting, and the message names the file."""
     put()
     path = churn / file
     body = path.read_bytes()
@@ -169,7 +169,7 @@ def test_only_ordinary_files_of_the_right_size_are_read(
 
 @pytest.mark.parametrize("level", ["store/churn", "store/churn/versions", "store/churn/versions/1"])
 def test_links_out_of_the_store_are_not_followed(store: ModelStore, put: Put, tmp_path: Path, level: str) -> None:
-    """A model or version that is a symbolic link is not there, and nothing is published through one."""
+    """S11: a model or version that is a symbolic link is not there, and nothing is published through one."""
     put()
     (tmp_path / level).rename(tmp_path / "elsewhere")
     (tmp_path / level).symlink_to(tmp_path / "elsewhere")
@@ -199,7 +199,7 @@ def test_a_version_that_was_copied_elsewhere_is_refused(store: ModelStore, put: 
 
 
 def test_a_version_in_memory_survives_its_files(store: ModelStore, put: Put, churn: Path) -> None:
-    """A loaded model does not change when its file is overwritten in place or deleted."""
+    """S12: a loaded model does not change when its file is overwritten in place or deleted."""
     put()
     held = store.load("churn", 1).model
     before = held.coef.tolist()
@@ -226,7 +226,7 @@ def test_a_deleted_version_is_gone_and_its_number_is_not_given_again(store: Mode
 
 
 def test_a_version_behind_an_alias_is_not_deleted(store: ModelStore, put: Put, now: datetime) -> None:
-    """The refusal names the aliases; after they moved, the version can go."""
+    """S18: the refusal names the aliases; after they moved, the version can go."""
     put()
     put()
     store.set_alias("churn", "live", 1, reason="", now=now)
@@ -264,7 +264,7 @@ def test_deleting_what_is_not_there_creates_nothing(store: ModelStore, put: Put,
 
 
 def test_what_dead_writers_left_is_removed_after_an_hour(store: ModelStore, put: Put, churn: Path) -> None:
-    """A publication removes old leftovers, and leaves young ones, which may belong to a live writer."""
+    """S9: a publication removes old leftovers, and leaves young ones, which may belong to a live writer."""
     put()
     old, old_file, young = (churn / ".tmp" / name for name in ("old", "old-aliases", "young"))
     shutil.copytree(churn / "versions/1", old)

@@ -1,0 +1,93 @@
+"""The paths on which a store is written, each from a store of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from hardening.crash.states import State, observe
+from hardening.crash.versions import NAME, NOW, publish
+from service.store.model_store import ModelStore
+from service.store.seed import seed
+
+SHIPPED = "shipped"
+
+
+def nothing(_: Path) -> None:
+    """Leave the store as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One write: what to do before it, the write itself, and whether its next call finishes what a killed one began."""
+
+    name: str
+    prepare: Callable[[Path], None]
+    run: Callable[[Path], object]
+    resumes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What a reader may find: the state before the operation or the one after it, and nothing else."""
+
+    before: State
+    after: State
+
+    @classmethod
+    def of(cls, operation: Operation, prepared: Path, scratch: Path) -> Expectation:
+        """By running the operation without a fault on ``scratch``, a copy of ``prepared``."""
+        operation.run(scratch)
+        return cls(observe(prepared), observe(scratch))
+
+
+def three_versions(root: Path) -> None:
+    """Three versions; ``live`` went from 1 to 2."""
+    store = ModelStore(root)
+    for number in (1, 2, 3):
+        publish(store, number)
+    for version in (1, 2):
+        store.set_alias(NAME, "live", version, reason="", now=NOW)
+
+
+def torn_history(root: Path) -> None:
+    """Three versions, and half a line of a change that never took effect."""
+    three_versions(root)
+    with (root / NAME / "history.jsonl").open("ab") as file:
+        file.write(b'{"alias":"live","version":3,')
+
+
+def shipped(root: Path) -> None:
+    """Beside the store, which does not exist yet, the model that it is filled with."""
+    store = ModelStore(root.with_name(SHIPPED))
+    publish(store, 1)
+    store.set_alias(NAME, "live", 1, reason="", now=NOW)
+
+
+def _put(root: Path) -> None:
+    publish(ModelStore(root), 4)
+
+
+def _set_alias(version: int, root: Path) -> None:
+    ModelStore(root).set_alias(NAME, "live", version, reason="a reason", now=NOW)
+
+
+def _delete(root: Path) -> None:
+    ModelStore(root).delete(NAME, 1)
+
+
+def _seed(root: Path) -> None:
+    seed(root, root.with_name(SHIPPED))
+
+
+OPERATIONS = (
+    Operation("first publication", nothing, _put),
+    Operation("publication", three_versions, _put),
+    Operation("promotion", three_versions, partial(_set_alias, 3)),
+    Operation("rollback", three_versions, partial(_set_alias, 1)),
+    Operation("promotion after a torn line", torn_history, partial(_set_alias, 3)),
+    Operation("deletion", three_versions, _delete),
+    Operation("seeding", shipped, _seed, resumes=True),
+)
