@@ -63,8 +63,13 @@ class Settings(BaseModel):
         "", pattern=r"^(/[A-Za-z0-9._~-]+)*$", description="Path prefix that a proxy in front strips off."
     )
     trust_network: bool = Field(
-        default=False, description="Allow writes without a key beyond loopback: for a network that is trusted."
+        default=False, description="Allow everything without a key beyond loopback: for a network that is trusted."
     )
+    api_keys_file: str = Field(
+        "", description="File of API keys, made by `logitd key create`; with it a key is needed."
+    )
+    tls_cert: str = Field("", description="Certificate chain in PEM: HTTPS instead of HTTP.")
+    tls_key: str = Field("", description="Private key of the certificate, where it is not in the same file.")
 
     @property
     def is_loopback(self) -> bool:

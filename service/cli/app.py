@@ -11,7 +11,7 @@ import typer
 
 import service
 from service import errors
-from service.cli import config, models, predict, serve, train
+from service.cli import config, key, models, predict, serve, train
 from service.cli.surroundings import JsonOption, help_without_command
 from service.errors import ServiceError
 
@@ -50,6 +50,7 @@ app.command()(serve.serve)
 app.command()(train.train)
 app.command()(predict.predict)
 app.add_typer(models.app, name="models")
+app.add_typer(key.app, name="key")
 app.command()(config.config)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import ssl
 import sys
 from collections.abc import Mapping, Sequence
 
@@ -39,7 +40,7 @@ def health(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     if not (port.isdecimal() and 0 < int(port) < 1 << 16):
         print("error: the port must be a number from 1 to 65535", file=sys.stderr)
         return 2
-    status, detail = probe(LOOPBACK.get(host, host), int(port))
+    status, detail = probe(LOOPBACK.get(host, host), int(port), is_tls=bool(environment.get("LOGITD_TLS_CERT")))
     ready = status == 200
     if "--json" in given:
         print(json.dumps({"ready": ready, "status": status, "detail": detail}))
@@ -63,9 +64,14 @@ def options(arguments: Sequence[str]) -> dict[str, str] | None:
     return found
 
 
-def probe(host: str, port: int) -> tuple[int | None, str]:
+def probe(host: str, port: int, *, is_tls: bool) -> tuple[int | None, str]:
     """The status of ``GET /readyz``, None without an answer, and what there is to say about it."""
     connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT_S)
+    if is_tls:
+        # Whether its certificate can be trusted, and for which name, is not what is asked here.
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        connection = http.client.HTTPSConnection(host, port, timeout=TIMEOUT_S, context=context)
     try:
         connection.request("GET", "/readyz")
         answer = connection.getresponse()

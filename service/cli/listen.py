@@ -35,6 +35,8 @@ def listen(chosen: Settings) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        ssl_certfile=chosen.tls_cert or None,
+        ssl_keyfile=chosen.tls_key or None,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=chosen.drain_s,
     )
@@ -44,8 +46,10 @@ def listen(chosen: Settings) -> None:
         port = listener.getsockname()[1]
         names = ", ".join(model_store.names()) or "no model yet"
         shown_host = f"[{chosen.host}]" if ":" in chosen.host else chosen.host
+        scheme = "https" if chosen.tls_cert else "http"
         print(
-            f"logitd {service.__version__} serves {names} on http://{shown_host}:{port} (docs: /docs)", file=sys.stderr
+            f"logitd {service.__version__} serves {names} on {scheme}://{shown_host}:{port} (docs: /docs)",
+            file=sys.stderr,
         )
         server.run(sockets=[listener])
 

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from service.cli.secrets_on_disk import check_secrets
 from service.cli.surroundings import StoreOption, settings
 from service.store.seed import seed
 
@@ -21,6 +22,12 @@ def serve(
     default_model: Annotated[
         str | None, typer.Option(metavar="NAME", help="The model that answers when none is named.")
     ] = None,
+    tls_cert: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Certificate chain (PEM): HTTPS instead of HTTP.")
+    ] = None,
+    tls_key: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Its private key (PEM), where it is not in the same file.")
+    ] = None,
     log_level: Annotated[str | None, typer.Option(metavar="WORD", help="debug, info, warning or error.")] = None,
 ) -> None:
     """Serve the stored models over HTTP.
@@ -28,7 +35,8 @@ def serve(
     It stops on SIGTERM or Ctrl-C.  What is not given here comes from the settings: see logitd config.
     """
     flags = {"host": host, "port": port, "store": store, "default_model": default_model, "log_level": log_level}
-    chosen = settings(flags).settings
+    chosen = settings({**flags, "tls_cert": tls_cert, "tls_key": tls_key}).settings
+    check_secrets(chosen)
     logging.basicConfig(
         level=chosen.log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )

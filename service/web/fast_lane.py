@@ -19,6 +19,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from service.errors import ServiceError
 from service.web.call import Answer, Asks, Call
 from service.web.dialects.native import PREDICT, PREDICT_PROBA, asks_of
+from service.web.keys.gate import KEY_HEADERS
 from service.web.prediction_desk import READ_HEADERS, PredictionDesk
 
 log = logging.getLogger("logitd.web")
@@ -53,6 +54,10 @@ class Request(NamedTuple):
     length: int
     keep_alive: bool
     asks: Asks | None = None
+
+    def __repr__(self) -> str:
+        # Its headers may hold a key.
+        return f"Request({self.path!r}, length={self.length})"
 
 
 class Pending:
@@ -153,6 +158,8 @@ class FastLane(HttpToolsProtocol):
             key = NAMES.get(name)
             if key is not None and key not in headers:
                 headers[key] = value.decode("latin-1")
+            elif key in KEY_HEADERS:
+                headers[key] += ", " + value.decode("latin-1")
         length = int(headers.get("content-length", "-1"))
         if not 0 <= length <= self.desk.max_body_bytes:
             return None
@@ -263,7 +270,8 @@ class FastLane(HttpToolsProtocol):
         self._is_ended = True
         if not (self._is_answering and self._is_between):
             self.transport.close()
-        return True
+        # TLS knows no half-closed connections, and asyncio complains of those who want one.
+        return self.transport.get_extra_info("sslcontext") is None
 
     def on_response_complete(self) -> None:
         super().on_response_complete()

@@ -14,6 +14,7 @@ from service.web.tracing import Spans
 
 # The headers that an answer can depend on.
 READ_HEADERS = (
+    "authorization",
     "content-encoding",
     "content-length",
     "content-type",
@@ -22,6 +23,7 @@ READ_HEADERS = (
     "sec-fetch-site",
     "traceparent",
     "tracestate",
+    "x-api-key",
     "x-request-id",
 )
 

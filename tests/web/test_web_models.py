@@ -242,7 +242,7 @@ def test_deleting_a_version(writing: Client) -> None:
 @pytest.mark.parametrize(
     ("settings", "headers", "slug"),
     [
-        ({"host": "0.0.0.0"}, {}, "writes-not-allowed"),
+        ({"host": "0.0.0.0"}, {}, "predictions-only"),
         ({}, {"origin": "https://evil.example"}, "cross-site"),
         ({}, {"sec-fetch-site": "cross-site"}, "cross-site"),
     ],
