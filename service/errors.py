@@ -16,7 +16,7 @@
     ├── NotFound                   ModelNotFound · VersionNotFound · AliasNotFound · ProblemNotFound · KeyNotFound
     ├── Conflict                   VersionInUse · TrainInProgress
     ├── PreconditionFailed         the alias moved since it was read
-    ├── Forbidden                  TrainingDisabled · PredictionsOnly · ScopeMissing · CrossSite
+    ├── Forbidden                  TrainingDisabled · CrossSite
     ├── Integrity                  CorruptVersion · NewerFormat
     └── Unavailable                NoLiveModel · TrainerBusy · TrainFailed · OutOfMemory · StoreUnavailable · StoreFull · TrainTimeout
 
@@ -300,17 +300,6 @@ class Forbidden(ServiceError):
 
 class TrainingDisabled(Forbidden):
     """Training is switched off by ``LOGITD_TRAIN=off``, or the store is read-only."""
-
-
-class PredictionsOnly(Forbidden):
-    """The service listens beyond this machine without keys, and so it only predicts.
-
-    Name a key file (``LOGITD_API_KEYS_FILE``), bind it to 127.0.0.1, or set ``LOGITD_TRUST_NETWORK=on``.
-    """
-
-
-class ScopeMissing(Forbidden):
-    """The key is known, and is not for this.  ``logitd key create --scope`` makes one that is."""
 
 
 class CrossSite(Forbidden):

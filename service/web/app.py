@@ -82,7 +82,7 @@ def create_app(
                 guarded(handler, access, services.gate),
                 methods=[method],
                 response_model=None,
-                **openapi.documentation(path, method, handler.__doc__ or ""),
+                **openapi.documentation(path, method, handler.__doc__ or "", is_public=access is Access.PUBLIC),
             )
     app.add_exception_handler(ServiceError, on_service_error)
     app.add_exception_handler(HTTPException, on_http_exception)

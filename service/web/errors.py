@@ -34,6 +34,17 @@ class KeyUnknown(ServiceError):
     """The API key is not one that this service knows: mistyped, sent twice, or revoked."""
 
 
+class PredictionsOnly(errors.Forbidden):
+    """The service listens beyond this machine without keys, and so it only predicts.
+
+    Name a key file (``LOGITD_API_KEYS_FILE``), bind it to 127.0.0.1, or set ``LOGITD_TRUST_NETWORK=on``.
+    """
+
+
+class ScopeMissing(errors.Forbidden):
+    """The key is known, and is not for this.  ``logitd key create --scope`` makes one that is."""
+
+
 class PayloadTooLarge(ServiceError):
     """The body has more bytes than the service reads.  Send fewer rows at a time."""
 

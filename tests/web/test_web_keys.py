@@ -243,6 +243,17 @@ def test_no_key_is_told(
     assert [secret for secret in (*presented, *digests) if any(secret in text for text in told)] == []
 
 
+def test_the_documentation_says_where_keys_go(keyed: Client, client: Client) -> None:
+    """OpenAPI names both headers, for all operations but the public ones; without keys it asks for none."""
+    document = keyed.get("/openapi.json").json()
+    free = {path for path, verbs in document["paths"].items() for one in verbs.values() if one.get("security") == []}
+
+    assert document["security"] == [{"bearer": []}, {"apiKey": []}]
+    assert document["components"]["securitySchemes"].keys() == {"bearer", "apiKey"}
+    assert free == PUBLIC & document["paths"].keys()
+    assert "security" not in client.get("/openapi.json").json()
+
+
 def broken(*_: Any) -> None:
     raise RuntimeError("broken on purpose")
 

@@ -9,9 +9,8 @@ from types import MappingProxyType
 
 from starlette.datastructures import Headers
 
-from service.errors import PredictionsOnly, ScopeMissing
 from service.settings import Settings
-from service.web.errors import KeyMissing, KeyUnknown
+from service.web.errors import KeyMissing, KeyUnknown, PredictionsOnly, ScopeMissing
 from service.web.keys.key_file import Scope
 from service.web.keys.key_ring import KeyRing
 
