@@ -12,10 +12,10 @@ from starlette.datastructures import Headers
 from service.settings import Settings
 from service.web.errors import KeyMissing, KeyUnknown, PredictionsOnly, ScopeMissing
 from service.web.keys.key_file import Scope
-from service.web.keys.key_ring import KeyRing
+from service.web.keys.key_ring import KeyRing, Keys
 
 BEARER = "bearer "
-# In the order in which they are looked for: a proxy in front may need Authorization for itself.
+# The first goes before the second, which a proxy in front may need for itself.
 KEY_HEADERS = ("x-api-key", "authorization")
 
 
@@ -58,7 +58,7 @@ class Gate:
         if access is Access.PUBLIC:
             return
         if self._keys is not None:
-            _check_key(self._keys, access, headers)
+            _check_key(self._keys.current(), access, headers)
         elif access is not Access.PREDICT and not self._is_open:
             raise PredictionsOnly(
                 "this service listens beyond this machine without keys, so it only predicts",
@@ -67,7 +67,12 @@ class Gate:
             )
 
 
-def _check_key(keys: KeyRing, access: Access, headers: Mapping[str, str]) -> None:
+def _check_key(keys: Keys, access: Access, headers: Mapping[str, str]) -> None:
+    api_key, authorization = headers.get("x-api-key"), headers.get("authorization")
+    # The lane has a dict.  Elsewhere a header may come twice, and there is time to look.
+    is_quick = type(headers) is dict
+    if is_quick and (api_key, authorization, access) in keys.welcome:
+        return
     presented = presented_key(headers)
     if presented is None:
         raise KeyMissing("this needs a key", hint="send it as Authorization: Bearer KEY, or as X-API-Key: KEY")
@@ -79,19 +84,21 @@ def _check_key(keys: KeyRing, access: Access, headers: Mapping[str, str]) -> Non
             f"this key is for the scope {key.scope}, which does not include this",
             hint=f"use a key of the scope {access}, or of admin",
         )
+    if is_quick:
+        keys.remember(api_key, authorization, access)
 
 
 def presented_key(headers: Mapping[str, str]) -> str | None:
     """The text of X-API-Key, else of a bearer's Authorization, else None; a query string is no place for a key."""
-    for name in KEY_HEADERS:
-        value = headers.get(name)
-        if value is None:
-            continue
-        if isinstance(headers, Headers):
-            # Two of one name make a list, as RFC 9110 has it, and a list is no key.
-            value = ", ".join(headers.getlist(name))
-        if name != "authorization":
-            return value
-        if value[: len(BEARER)].lower() == BEARER:
-            return value[len(BEARER) :].strip(" ")
-    return None
+    api_key, authorization = (_joined(headers, name) for name in KEY_HEADERS)
+    if api_key is not None or authorization is None:
+        return api_key
+    is_bearer = authorization[: len(BEARER)].lower() == BEARER
+    return authorization[len(BEARER) :].strip(" ") if is_bearer else None
+
+
+def _joined(headers: Mapping[str, str], name: str) -> str | None:
+    """A header; two of one name make a list, as RFC 9110 has it and as the lane writes them, and a list is no key."""
+    if isinstance(headers, Headers):
+        return ", ".join(headers.getlist(name)) if name in headers else None
+    return headers.get(name)

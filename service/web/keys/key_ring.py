@@ -16,6 +16,7 @@ from service.web.keys.key_file import Key, digest_of, read_keys
 log = logging.getLogger("logitd.web")
 
 LOOK_AGAIN_S = 1.0
+MAX_WELCOME = 1024
 # Whoever hashes a key of their own: not shorter than what nobody guesses.
 PRESENTABLE = re.compile(r"[\x21-\x7e]{32,256}")
 
@@ -23,29 +24,34 @@ Stamp: TypeAlias = tuple[int, int, int, int]
 
 
 class Keys:
-    """The keys of one reading of the file."""
+    """The keys of one reading of the file.
+
+    welcome: what was presented for what and was right, so that it need not be compared again.
+    """
 
     def __init__(self, keys: tuple[Key, ...]) -> None:
         self._keys = keys
-        # Never more than there are keys: what is unknown is not remembered.
-        self._known: dict[str, Key] = {}
+        self.welcome: set[tuple[str | None, str | None, str]] = set()
 
     def __len__(self) -> int:
         return len(self._keys)
 
     def find(self, presented: str) -> Key | None:
-        """The key of this text, compared with all keys in constant time unless it was found before."""
-        known = self._known.get(presented)
-        if known is not None or not PRESENTABLE.fullmatch(presented):
-            return known
+        """The key of this text, compared with all keys, each in constant time."""
+        if not PRESENTABLE.fullmatch(presented):
+            return None
         digest = digest_of(presented)
         found = None
         for key in self._keys:
             if compare_digest(key.digest, digest):
                 found = key
-        if found is not None:
-            self._known[presented] = found
         return found
+
+    def remember(self, api_key: str | None, authorization: str | None, access: str) -> None:
+        """Welcome these two headers from now on; what is refused is never remembered, so strangers fill no memory."""
+        if len(self.welcome) >= MAX_WELCOME:
+            self.welcome = set()
+        self.welcome.add((api_key, authorization, access))
 
 
 class KeyRing:
@@ -64,13 +70,13 @@ class KeyRing:
             raise InvalidSettings("the key file holds no key", hint="make one: logitd key create --scope admin")
         self._next_look = clock() + LOOK_AGAIN_S
 
-    def find(self, presented: str) -> Key | None:
-        """The key of this text, if the file holds it now or held it within the last second."""
+    def current(self) -> Keys:
+        """The keys that the file holds now, or held within the last second."""
         now = self._clock()
         if now >= self._next_look:
             self._next_look = now + LOOK_AGAIN_S
             self._look_again()
-        return self._keys.find(presented)
+        return self._keys
 
     def _look_again(self) -> None:
         # Before the file is read: what changes in between is found the next time.
