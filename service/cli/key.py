@@ -21,7 +21,7 @@ from service.cli.surroundings import (
 from service.errors import InvalidSettings
 from service.web.keys.key_file import Scope, add_key, read_keys, revoke_key
 
-app = typer.Typer(help="Make, list and revoke API keys; a running service sees it within a second.")
+app = typer.Typer(help="Make, list and revoke API keys.")
 
 FileOption = Annotated[
     str | None, typer.Option("--file", metavar="FILE", help="The key file; default: LOGITD_API_KEYS_FILE.")
@@ -42,9 +42,9 @@ def create(
     file: FileOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a key, add its SHA-256 to the key file, and print it this once.
+    """Make a key, and print it this once.
 
-    Every key reads models and metrics; predict, train and admin say what it does besides.
+    Its SHA-256 goes to the key file, which a running service reads again within a second.  Every key reads models and metrics; predict, train and admin say what it does besides.
     """
     path = key_file(file)
     text, key = add_key(path, scope, name, now())
