@@ -13,10 +13,10 @@
     │   ├── NonFinite · MissingValue · UnknownCategory · TooManyRows · TooManyFeatures · TooManyCells
     │   ├── LengthMismatch · TooFewRows · SingleClass · TooManyClasses · MixedLabelTypes · NotCategorical
     │   └── InvalidWeights · Underdetermined · NumericOverflow · Diverged · TargetMissing · SeparationError · IdempotencyMismatch
-    ├── NotFound                   ModelNotFound · VersionNotFound · AliasNotFound · ProblemNotFound
+    ├── NotFound                   ModelNotFound · VersionNotFound · AliasNotFound · ProblemNotFound · KeyNotFound
     ├── Conflict                   VersionInUse · TrainInProgress
     ├── PreconditionFailed         the alias moved since it was read
-    ├── Forbidden                  TrainingDisabled · WritesNotAllowed · CrossSite
+    ├── Forbidden                  TrainingDisabled · CrossSite
     ├── Integrity                  CorruptVersion · NewerFormat
     └── Unavailable                NoLiveModel · TrainerBusy · TrainFailed · OutOfMemory · StoreUnavailable · StoreFull · TrainTimeout
 
@@ -274,6 +274,10 @@ class ProblemNotFound(NotFound):
     """There is no such problem type."""
 
 
+class KeyNotFound(NotFound):
+    """There is no API key of this name.  ``logitd key list`` shows the names."""
+
+
 class Conflict(ServiceError):
     """The request conflicts with the present state."""
 
@@ -296,10 +300,6 @@ class Forbidden(ServiceError):
 
 class TrainingDisabled(Forbidden):
     """Training is switched off by ``LOGITD_TRAIN=off``, or the store is read-only."""
-
-
-class WritesNotAllowed(Forbidden):
-    """The service listens beyond this machine without keys: bind it to 127.0.0.1, or set ``LOGITD_TRUST_NETWORK=on``."""
 
 
 class CrossSite(Forbidden):

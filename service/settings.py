@@ -120,8 +120,11 @@ class Settings:
         "", "Path prefix that a proxy in front strips off.", form="a path such as /ml", pattern=r"(/[A-Za-z0-9._~-]+)*"
     )
     trust_network: bool = switch(
-        "Allow writes without a key beyond loopback: for a network that is trusted.", default=False
+        "Allow everything without a key beyond loopback: for a network that is trusted.", default=False
     )
+    api_keys_file: str = text("", "File of API keys, made by `logitd key create`; with it a key is needed.")
+    tls_cert: str = text("", "Certificate chain in PEM: HTTPS instead of HTTP.")
+    tls_key: str = text("", "Private key of the certificate, where it is not in the same file.")
 
     def __post_init__(self) -> None:
         wrong = [name for name, setting in SETTINGS.items() if not setting.is_met_by(getattr(self, name))]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import random
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 QUERIES = (
@@ -38,8 +39,8 @@ class Drawn(NamedTuple):
     body: bytes
 
 
-def drawn(rng: random.Random) -> Drawn:
-    """One request."""
+def drawn(rng: random.Random, keys: Sequence[str] = ()) -> Drawn:
+    """One request, with one of the keys or without when there are any."""
     query, kind = rng.choice(QUERIES), rng.choice(TYPES)
     headers = {"Content-Type": kind} if kind else {}
     body = _body(rng, width=_width(query), is_csv="csv" in kind.lower())
@@ -51,6 +52,8 @@ def drawn(rng: random.Random) -> Drawn:
         headers |= rng.choice(SITES)
     if rng.random() < 0.2:
         headers["X-Request-Id"] = rng.choice(("mine", "a b", "x" * 200))
+    if keys:
+        headers |= _presented(rng, rng.choice(keys))
     method = "POST" if rng.random() < 0.97 else rng.choice(("GET", "PUT", "OPTIONS", "DELETE"))
     path = rng.choice(("/predict", "/predict_proba", "/predict_proba", "/predict/", "/predic%74", "/predict%5Fproba"))
     return Drawn(method, f"{path}?{query}" if query else path, headers, body)
@@ -58,6 +61,16 @@ def drawn(rng: random.Random) -> Drawn:
 
 def _width(query: str) -> int:
     return 30 if "breast" in query else 4 if "iris" in query or not query else 3
+
+
+def _presented(rng: random.Random, key: str) -> dict[str, str]:
+    """A key in the right place or in a wrong one, damaged or not, or none."""
+    if rng.random() < 0.1:
+        key = rng.choice((key[:-1], key + "x", key.upper(), "", "\xe9" * 40, key + " " + key, "k" * 300))
+    bearer = {"Authorization": rng.choice(("Bearer ", "Bearer ", "bearer ", "BEARER  ")) + key}
+    basic = {"Authorization": "Basic " + key}
+    api_key = {"X-API-Key": key}
+    return rng.choice((bearer, bearer, api_key, api_key, api_key | basic, api_key | bearer, basic, {}))
 
 
 def _body(rng: random.Random, width: int, *, is_csv: bool) -> bytes:

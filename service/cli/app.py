@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 import service
-from service.cli import config, models, predict, serve, train
+from service.cli import config, key, models, predict, serve, train
 from service.cli.mistakes import told
 from service.cli.surroundings import JsonOption, help_without_command
 
@@ -28,6 +28,7 @@ app.command()(serve.serve)
 app.command()(train.train)
 app.command()(predict.predict)
 app.add_typer(models.app, name="models")
+app.add_typer(key.app, name="key")
 app.command()(config.config)
 
 

@@ -77,6 +77,8 @@ def listen(
         log_config=None,
         access_log=False,
         server_header=False,
+        ssl_certfile=chosen.tls_cert or None,
+        ssl_keyfile=chosen.tls_key or None,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=chosen.drain_s,
         callback_notify=beat,

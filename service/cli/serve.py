@@ -20,6 +20,12 @@ def serve(
     default_model: Annotated[
         str | None, typer.Option(metavar="NAME", help="The model that answers when none is named.")
     ] = None,
+    tls_cert: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Certificate chain (PEM): HTTPS instead of HTTP.")
+    ] = None,
+    tls_key: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Its private key (PEM), where it is not in the same file.")
+    ] = None,
     log_level: Annotated[str | None, typer.Option(metavar="WORD", help="debug, info, warning or error.")] = None,
 ) -> None:
     """Serve the stored models over HTTP.
@@ -33,6 +39,8 @@ def serve(
         "workers": workers,
         "store": store,
         "default_model": default_model,
+        "tls_cert": tls_cert,
+        "tls_key": tls_key,
         "log_level": log_level,
     }
     raise typer.Exit(start(settings(flags).settings))

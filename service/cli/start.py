@@ -20,7 +20,7 @@ from service.settings import Settings
 from service.store.local import LocalStore
 from service.store.seed import seed
 
-OPTIONS = {"--host", "--port", "--workers", "--store", "--default-model", "--log-level"}
+OPTIONS = {"--host", "--port", "--workers", "--store", "--default-model", "--tls-cert", "--tls-key", "--log-level"}
 
 
 def start_plainly(arguments: Sequence[str]) -> int | None:
@@ -43,6 +43,10 @@ def start(chosen: Settings) -> int:
 
     Raises before it binds: InvalidSettings, StoreUnavailable and StoreFull, about the store and what it is filled with.
     """
+    if chosen.api_keys_file or chosen.tls_cert or chosen.tls_key:
+        from service.cli.secrets_on_disk import check_secrets  # noqa: PLC0415 — OpenSSL, where it is asked for
+
+        check_secrets(chosen)
     if chosen.seed_store:
         seed(Path(chosen.store), Path(chosen.seed_store))
     warn_of_open_store(Path(chosen.store))
@@ -85,4 +89,5 @@ def greeting(chosen: Settings, names: list[str], port: int) -> str:
     host = f"[{chosen.host}]" if ":" in chosen.host else chosen.host
     crew = f" with {chosen.workers} workers" if chosen.workers > 1 else ""
     models = ", ".join(names) or "no model yet"
-    return f"logitd {service.__version__} serves {models}{crew} on http://{host}:{port} (docs: /docs)"
+    scheme = "https" if chosen.tls_cert else "http"
+    return f"logitd {service.__version__} serves {models}{crew} on {scheme}://{host}:{port} (docs: /docs)"

@@ -30,6 +30,7 @@ from service.web.errors import (
     RouteNotFound,
     problem,
 )
+from service.web.keys.gate import Access, Gate
 from service.web.middleware.prediction_path import PredictionPath
 from service.web.middleware.request_context import RequestContext
 from service.web.models import ModelRoutes
@@ -41,7 +42,7 @@ from service.web.tracing import Spans
 from service.web.training import TrainingRoutes
 
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
-Routes: TypeAlias = tuple[tuple[str, tuple[str, ...], Handler], ...]
+Routes: TypeAlias = tuple[tuple[str, tuple[str, ...], Access, Handler], ...]
 
 READ = ("GET", "HEAD")
 
@@ -64,7 +65,8 @@ def create_app(
     what a server needs to answer them faster still: see ``fast_lane``.
     """
     services = assemble(settings, store, environment, run_directory)
-    dialect = NativeDialect(services.data_plane, Limits(max_rows=settings.max_rows), settings.max_body_bytes)
+    limits = Limits(max_rows=settings.max_rows)
+    dialect = NativeDialect(services.data_plane, limits, settings.max_body_bytes, services.gate)
     app = FastAPI(
         title="logitd",
         version=service.__version__,
@@ -76,15 +78,17 @@ def create_app(
         redirect_slashes=False,
     )
     app.state.services = services
-    app.state.desk = PredictionDesk(dialect, services.data_plane, services.metrics, settings.root_path, spans)
-    for path, methods, handler in routes(services, dialect):
+    app.state.desk = PredictionDesk(
+        dialect, services.data_plane, services.metrics, services.gate, root_path=settings.root_path, spans=spans
+    )
+    for path, methods, access, handler in routes(services, dialect):
         for method in methods:
             app.router.add_api_route(
                 path,
-                handler,
+                guarded(handler, access, services.gate),
                 methods=[method],
                 response_model=None,
-                **openapi.documentation(path, method, handler.__doc__ or ""),
+                **openapi.documentation(path, method, handler.__doc__ or "", is_public=access is Access.PUBLIC),
             )
     app.add_exception_handler(ServiceError, on_service_error)
     app.add_exception_handler(HTTPException, on_http_exception)
@@ -115,36 +119,49 @@ def assemble(
         control_plane=ControlPlane(store, clock=lambda: datetime.now(UTC)),
         trainer=TrainerProcess(settings.store, limits, environment, run_directory),
         metrics=metrics,
+        gate=Gate.of(settings),
     )
 
 
 def routes(services: Services, dialect: NativeDialect) -> Routes:
-    """Path, methods, handler."""
+    """Path, methods, what a client needs to come in, handler."""
     predictions, models = PredictionRoutes(dialect), ModelRoutes(services)
     training, pages = TrainingRoutes(services), Pages(services)
     table: Routes = (
-        (PREDICT, ("POST",), predictions.predict),
-        (PREDICT_PROBA, ("POST",), predictions.predict_proba),
-        ("/train", ("POST",), training.train),
-        ("/models", READ, models.models),
-        ("/models/{model}", READ, models.model),
-        ("/models/{model}/example", READ, models.example),
-        ("/models/{model}/versions/{version}", READ, models.version),
-        ("/models/{model}/versions/{version}", ("DELETE",), models.delete),
-        ("/models/{model}/versions/{version}/summary", READ, models.summary),
-        ("/models/{model}/aliases/{alias}", READ, models.alias),
-        ("/models/{model}/aliases/{alias}", ("PUT",), models.move_alias),
-        ("/livez", READ, pages.livez),
-        ("/readyz", READ, pages.readyz),
-        ("/healthz", READ, pages.readyz),
-        ("/version", READ, pages.version),
-        ("/problems/{slug}", READ, pages.problem_type),
-        ("/openapi.json", READ, pages.openapi),
-        ("/docs", READ, pages.docs),
-        ("/docs/{asset}", READ, pages.asset),
-        ("/", READ, pages.index),
+        (PREDICT, ("POST",), Access.PREDICT, predictions.predict),
+        (PREDICT_PROBA, ("POST",), Access.PREDICT, predictions.predict_proba),
+        ("/train", ("POST",), Access.TRAIN, training.train),
+        ("/models", READ, Access.READ, models.models),
+        ("/models/{model}", READ, Access.READ, models.model),
+        ("/models/{model}/example", READ, Access.READ, models.example),
+        ("/models/{model}/versions/{version}", READ, Access.READ, models.version),
+        ("/models/{model}/versions/{version}", ("DELETE",), Access.ADMIN, models.delete),
+        ("/models/{model}/versions/{version}/summary", READ, Access.READ, models.summary),
+        ("/models/{model}/aliases/{alias}", READ, Access.READ, models.alias),
+        ("/models/{model}/aliases/{alias}", ("PUT",), Access.ADMIN, models.move_alias),
+        ("/livez", READ, Access.PUBLIC, pages.livez),
+        ("/readyz", READ, Access.PUBLIC, pages.readyz),
+        ("/healthz", READ, Access.PUBLIC, pages.readyz),
+        ("/version", READ, Access.PUBLIC, pages.version),
+        ("/problems/{slug}", READ, Access.PUBLIC, pages.problem_type),
+        ("/openapi.json", READ, Access.PUBLIC, pages.openapi),
+        ("/docs", READ, Access.PUBLIC, pages.docs),
+        ("/docs/{asset}", READ, Access.PUBLIC, pages.asset),
+        ("/", READ, Access.PUBLIC, pages.index),
     )
-    return (*table, ("/metrics", READ, pages.metrics)) if services.settings.metrics else table
+    return (*table, ("/metrics", READ, Access.READ, pages.metrics)) if services.settings.metrics else table
+
+
+def guarded(handler: Handler, access: Access, gate: Gate) -> Handler:
+    """The handler behind the gate, which predictions meet in their dialect: on all ways at the same place."""
+    if access in {Access.PUBLIC, Access.PREDICT}:
+        return handler
+
+    async def checked(request: Request) -> Response:
+        gate.check(access, request.headers)
+        return await handler(request)
+
+    return checked
 
 
 async def on_service_error(request: Request, error: Exception) -> Response:

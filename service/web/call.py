@@ -50,6 +50,10 @@ class Call(NamedTuple):
     root_path: str = ""
     asks: Asks | None = None
 
+    def __repr__(self) -> str:
+        # Its headers may hold a key, and its body anything.
+        return f"Call({self.path!r}, request_id={self.request_id!r})"
+
 
 class Predicted(NamedTuple):
     """What an answer says of its work: who answered, the probability of each row's class, and nanoseconds by phase."""

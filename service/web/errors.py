@@ -26,6 +26,25 @@ class MethodNotAllowed(ServiceError):
     """The path exists, but not for this method; the header ``Allow`` names those that it has."""
 
 
+class KeyMissing(ServiceError):
+    """This path needs an API key, sent as ``Authorization: Bearer KEY`` or as ``X-API-Key: KEY``."""
+
+
+class KeyUnknown(ServiceError):
+    """The API key is not one that this service knows: mistyped, sent twice, or revoked."""
+
+
+class PredictionsOnly(errors.Forbidden):
+    """The service listens beyond this machine without keys, and so it only predicts.
+
+    Name a key file (``LOGITD_API_KEYS_FILE``), bind it to 127.0.0.1, or set ``LOGITD_TRUST_NETWORK=on``.
+    """
+
+
+class ScopeMissing(errors.Forbidden):
+    """The key is known, and is not for this.  ``logitd key create --scope`` makes one that is."""
+
+
 class PayloadTooLarge(ServiceError):
     """The body has more bytes than the service reads.  Send fewer rows at a time."""
 
@@ -45,6 +64,8 @@ class InternalError(ServiceError):
 # Looked up along the class's ancestors: a base serves its whole family.
 STATUS: dict[type[ServiceError], int] = {
     errors.Unparseable: 400,
+    KeyMissing: 401,
+    KeyUnknown: 401,
     errors.Forbidden: 403,
     errors.NotFound: 404,
     RouteNotFound: 404,
@@ -91,6 +112,8 @@ def headers_of(error: ServiceError) -> dict[str, str]:
     headers = {"Content-Type": PROBLEM_JSON}
     if status_of(type(error)) in {503, 504}:
         headers["Retry-After"] = RETRY_AFTER_S
+    if status_of(type(error)) == 401:
+        headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, UnsupportedMediaType):
         headers["Accept-Post"] = ACCEPTED
     if isinstance(error, UnsupportedEncoding):

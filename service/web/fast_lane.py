@@ -19,6 +19,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from service.errors import ServiceError
 from service.web.call import Answer, Asks, Call
 from service.web.dialects.native import PREDICT, PREDICT_PROBA, asks_of
+from service.web.keys.gate import KEY_HEADERS
 from service.web.prediction_desk import READ_HEADERS, PredictionDesk
 
 log = logging.getLogger("logitd.web")
@@ -59,6 +60,10 @@ class Request(NamedTuple):
     keep_alive: bool
     asks: Asks | None = None
     is_plain: bool = False
+
+    def __repr__(self) -> str:
+        # Its headers may hold a key.
+        return f"Request({self.path!r}, length={self.length})"
 
 
 class Pending:
@@ -120,7 +125,7 @@ class FastLane(HttpToolsProtocol):
         """Whether it was a call for ``OneRow``."""
         found = None
         if self.desk.one_row is not None and request.asks is not None and not self.transport.is_closing():
-            found = self.desk.one_row.answer(request.asks, body, self._began, request.headers.get("x-request-id"))
+            found = self.desk.one_row.answer(request.asks, body, self._began, request.headers)
         if found is None:
             return False
         self.server_state.total_requests += 1
@@ -174,6 +179,8 @@ class FastLane(HttpToolsProtocol):
             key = NAMES.get(name)
             if key is not None and key not in headers:
                 headers[key] = value.decode("latin-1")
+            elif key in KEY_HEADERS:
+                headers[key] += ", " + value.decode("latin-1")
         length = int(headers.get("content-length", "-1"))
         if not 0 <= length <= self.desk.max_body_bytes:
             return None
@@ -303,7 +310,8 @@ class FastLane(HttpToolsProtocol):
         self._is_ended = True
         if not (self._is_answering and self._is_between):
             self.transport.close()
-        return True
+        # TLS knows no half-closed connections, and asyncio complains of those who want one.
+        return self.transport.get_extra_info("sslcontext") is None
 
     def on_response_complete(self) -> None:
         super().on_response_complete()

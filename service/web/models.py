@@ -17,7 +17,7 @@ from service.store.names import ModelRef, check_alias, check_name, is_version, p
 from service.tabular.strict_json import parse_json
 from service.web import query
 from service.web.body import read_body
-from service.web.services import Services, json_response
+from service.web.services import Services, check_same_site, json_response
 
 PAGE, LARGEST_PAGE = 100, 1000
 ENTITY_TAG = re.compile(r'"([0-9]{1,18})"')
@@ -59,7 +59,7 @@ class ModelRoutes:
     async def delete(self, request: Request) -> Response:
         """Remove a version that no alias points to."""
         query.query_parameters(request.scope["query_string"], ())
-        self._services.check_may_write(request)
+        check_same_site(request.headers)
         name, version = self._name(request), parse_version(request.path_params["version"])
         await asyncio.to_thread(self._services.control_plane.delete, name, version)
         self._services.registry.forget(name, version)
@@ -87,7 +87,7 @@ class ModelRoutes:
         """Point an alias to a version: promotion and rollback. If-Match refuses when it moved meanwhile."""
         query.query_parameters(request.scope["query_string"], ())
         name, alias = self._name(request), check_alias(request.path_params["alias"])
-        self._services.check_may_write(request)
+        check_same_site(request.headers)
         body = await read_body(request, self._services.settings.max_body_bytes)
         version, reason = alias_move(parse_json(body))
         expected = expected_serial(request)

@@ -6,6 +6,7 @@ the body to the bytes of the whole answer.  Whatever is not so plain is left to 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from time import perf_counter_ns
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ from service.tabular.plain_numbers import few_rows
 from service.web.call import Asks
 from service.web.dialects.native import PREDICT, PREDICT_PROBA
 from service.web.dialects.voice import Voice
+from service.web.keys.gate import Access, Gate
 from service.web.request_id import next_id, request_id
 
 MS, US, NS = 1_000_000, 1_000, 1e-9
@@ -41,17 +43,22 @@ class Speaker(NamedTuple):
 class OneRow:
     """One for all connections of an event loop."""
 
-    def __init__(self, data_plane: DataPlane, metrics: Metrics) -> None:
+    def __init__(self, data_plane: DataPlane, metrics: Metrics, gate: Gate) -> None:
+        # As in ``NativeDialect``: without keys nobody is kept waiting by the question.
+        self._gate = gate if gate.has_keys else None
         self._resolve = data_plane.resolve_loaded
         self._metrics = metrics
         self._speakers: dict[tuple[int, bool], Speaker] = {}
 
-    def answer(self, asks: Asks, body: bytes, began: int, given: str | None) -> tuple[bytes, bytes, bytes] | None:
+    def answer(
+        self, asks: Asks, body: bytes, began: int, headers: Mapping[str, str]
+    ) -> tuple[bytes, bytes, bytes] | None:
         """The header lines of the version, those of this answer alone, and the body; None: ask the desk.
 
-        asks: bare.  began: by ``perf_counter_ns``.  given: the request id that the client sent.
+        asks: bare.  began: by ``perf_counter_ns``.  headers: by lower-case name.
         """
-        stored = self._resolve(asks.ref)
+        is_welcome = self._gate is None or self._gate.welcomes(Access.PREDICT, headers)
+        stored = self._resolve(asks.ref) if is_welcome else None
         if stored is None:
             return None
         is_proba = asks.is_proba
@@ -80,6 +87,7 @@ class OneRow:
             # Longer than the digits below; it is done again, which takes the part of the time that it may.
             return None
         add_up(total * NS, parse * NS, predict * NS, encode * NS, certainty)
+        given = headers.get("x-request-id")
         name = next_id() if given is None else request_id(given).encode()
         own = OWN % (len(said), name, parse // US, predict // US, encode // US, total // US)
         return voice.head.wire, own, said

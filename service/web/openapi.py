@@ -56,6 +56,11 @@ _ALIAS = {
     "properties": {"version": {"type": "integer", "minimum": 1}, "reason": {"type": "string"}},
 }
 
+_KEYS = {
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+}
+
 
 def _parameter(name: str, description: str, kind: dict[str, Any]) -> dict[str, Any]:
     return {"name": name, "in": "query", "required": False, "description": description, "schema": kind}
@@ -87,19 +92,25 @@ def _body(schema: dict[str, Any], example: Any, *, csv: str | None = None) -> di
     return {"required": True, "content": content}
 
 
-def documentation(path: str, method: str, text: str) -> dict[str, Any]:
+def documentation(path: str, method: str, text: str, *, is_public: bool) -> dict[str, Any]:
     """What ``add_api_route`` is told of one operation; HEAD is left out, being GET without a body."""
     words = re.sub(r"[{}]", "", path).strip("/").replace("/", "_") or "index"
     return {
         "operation_id": f"{method.lower()}_{words}",
         "summary": text.partition("\n")[0],
-        "openapi_extra": operation(path, method),
+        "openapi_extra": operation(path, method) | ({"security": []} if is_public else {}),
         "responses": answers(path),
         "status_code": STATUS.get((method, path), 200),
         "response_class": PlainTextResponse if path in TEXT_PAGES else JSONResponse,
         "tags": [tag(path)],
         "include_in_schema": path not in HIDDEN and method != "HEAD",
     }
+
+
+def with_keys(document: dict[str, Any]) -> dict[str, Any]:
+    """The document of a service that asks for keys: every operation takes one in either form, public ones apart."""
+    components = {**document.get("components", {}), "securitySchemes": _KEYS}
+    return {**document, "components": components, "security": [{scheme: []} for scheme in _KEYS]}
 
 
 def operation(path: str, method: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import service
 from service.errors import NoLiveModel, ProblemNotFound, all_errors, quoted
 from service.serving import metrics
 from service.web.errors import RouteNotFound, status_of
+from service.web.openapi import with_keys
 from service.web.services import Services, json_response
 
 # fastapi-offline ships Swagger UI in its wheel, so that /docs needs no network.
@@ -80,6 +81,8 @@ class Pages:
         """The OpenAPI document; behind a proxy its server is the prefix that the proxy strips off."""
         root = request.scope.get("root_path", "")
         document = request.app.openapi()
+        if self._services.gate.has_keys:
+            document = with_keys(document)
         return json_response({**document, "servers": [{"url": root}]} if root else document)
 
     async def asset(self, request: Request) -> Response:

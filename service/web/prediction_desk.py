@@ -10,12 +10,14 @@ from service.serving.data_plane import DataPlane
 from service.serving.metrics import Metrics
 from service.web.call import Answer, Asks, Call
 from service.web.dialects.native import NativeDialect
+from service.web.keys.gate import Gate
 from service.web.one_row import OneRow
 from service.web.request_id import request_id
 from service.web.tracing import Spans
 
 # The headers that an answer can depend on.
 READ_HEADERS = (
+    "authorization",
     "content-encoding",
     "content-length",
     "content-type",
@@ -24,6 +26,7 @@ READ_HEADERS = (
     "sec-fetch-site",
     "traceparent",
     "tracestate",
+    "x-api-key",
     "x-request-id",
 )
 
@@ -42,6 +45,8 @@ class PredictionDesk:
         dialect: NativeDialect,
         data_plane: DataPlane,
         metrics: Metrics,
+        gate: Gate,
+        *,
         root_path: str = "",
         spans: Spans | None = None,
     ) -> None:
@@ -52,7 +57,7 @@ class PredictionDesk:
         self._root_path = root_path
         self._spans = spans
         # A span is made of what the shortest way does not keep.
-        self.one_row = OneRow(data_plane, metrics) if spans is None else None
+        self.one_row = OneRow(data_plane, metrics, gate) if spans is None else None
 
     def call(self, path: str, query: bytes, headers: Mapping[str, str], body: bytes, asks: Asks | None = None) -> Call:
         """The call with its id."""

@@ -11,13 +11,14 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.errors import CrossSite, TrainingDisabled, WritesNotAllowed
+from service.errors import CrossSite, TrainingDisabled
 from service.serving.control_plane import ControlPlane
 from service.serving.data_plane import DataPlane
 from service.serving.metrics import Metrics
 from service.serving.registry import ModelRegistry
 from service.serving.trainer_process import TrainerProcess
 from service.settings import Settings
+from service.web.keys.gate import Gate
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,19 +31,11 @@ class Services:
     control_plane: ControlPlane
     trainer: TrainerProcess
     metrics: Metrics
-
-    def check_may_write(self, request: Request) -> None:
-        """Raise CrossSite or WritesNotAllowed."""
-        check_same_site(request.headers)
-        if not self.settings.may_write:
-            raise WritesNotAllowed(
-                "this service listens beyond this machine without keys, so it only predicts; bind it to 127.0.0.1, "
-                "or set LOGITD_TRUST_NETWORK=on where everyone on the network may write"
-            )
+    gate: Gate
 
     def check_may_train(self, request: Request) -> None:
-        """Raise CrossSite, WritesNotAllowed or TrainingDisabled."""
-        self.check_may_write(request)
+        """Raise CrossSite or TrainingDisabled; whether this client may is the gate's question, and comes before."""
+        check_same_site(request.headers)
         if not self.settings.train:
             raise TrainingDisabled("training is switched off here (LOGITD_TRAIN=off)")
 

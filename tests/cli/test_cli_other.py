@@ -19,7 +19,7 @@ from service.cli.mistakes import EXIT_CODES, exit_code
 from service.errors import ServiceError, all_errors
 from service.settings import SETTINGS, variable
 
-COMMANDS = ("serve", "train", "predict", "config", "health", "models")
+COMMANDS = ("serve", "train", "predict", "config", "health", "models", "key")
 PENGUIN = "island,bill_length_mm,bill_depth_mm,flipper_length_mm,body_mass_g,sex,year\n"
 
 
@@ -276,6 +276,7 @@ def test_help_is_there_for_everyone(folder: Path, here: Logitd) -> None:
         assert f"\n  {command} " in usage.out
         assert here(command, "--help").code == 0
     assert "..." not in usage.out.partition("Commands:")[2] + models.err.partition("Commands:")[2]
+    assert "..." not in here("key").err.partition("Commands:")[2]
     assert logitd("health", "-h", folder=folder).out.startswith("Usage: logitd health")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import ssl
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -20,7 +21,7 @@ import service
 COMMAND = (sys.executable, "-m", "service")
 # Seconds after which a process that hangs is given up.
 PATIENCE = 60
-ADDRESS = re.compile(r"http://\S+")
+ADDRESS = re.compile(r"https?://\S+")
 
 
 def environment(**variables: str) -> dict[str, str]:
@@ -70,11 +71,15 @@ Serve: TypeAlias = Callable[..., Service]
 
 
 @contextmanager
-def serving(store: Path, *, prefix: tuple[str, ...] = (), **variables: str) -> Iterator[Service]:
+def serving(
+    store: Path, *, prefix: tuple[str, ...] = (), trusted: Path | None = None, **variables: str
+) -> Iterator[Service]:
     """Start the service on a free port, with settings from the environment; it is stopped at the end.
 
     prefix: a command that begins it in surroundings of its own, and becomes it.
+    trusted: the certificate that the client trusts, for HTTPS.
     """
+    context = None if trusted is None else ssl.create_default_context(cafile=trusted)
     process = subprocess.Popen(
         [*prefix, *COMMAND, "serve", "--port", "0", "--store", str(store)],
         env=environment(**variables),
@@ -87,7 +92,7 @@ def serving(store: Path, *, prefix: tuple[str, ...] = (), **variables: str) -> I
         first_line = process.stderr.readline()
         found = ADDRESS.search(first_line)
         assert found, first_line + process.stderr.read()
-        with httpx.Client(base_url=found[0], timeout=PATIENCE) as client:
+        with httpx.Client(base_url=found[0], timeout=PATIENCE, verify=context or True) as client:
             yield Service(process, found[0], store, client)
     finally:
         process.kill()

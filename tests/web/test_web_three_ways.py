@@ -12,6 +12,7 @@ import pytest
 from asking import Client, MakeClient
 from fastapi import FastAPI
 from generated_requests import Drawn, drawn
+from keys_on_disk import KeysOnDisk
 from starlette.types import Message
 from wire import Reply, Wire, on_wire, request
 
@@ -60,6 +61,40 @@ def test_the_same_requests_get_the_same_answers(
         assert answers[0] == answers[1] == answers[2] == answers[3], one
 
 
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> KeysOnDisk:
+    """A key file, and a key of each scope."""
+    return KeysOnDisk.made_in(tmp_path_factory.mktemp("keys"))
+
+
+@pytest.fixture(scope="module")
+def keyed_apps(make_client: MakeClient, trained_store: Path, keys: KeysOnDisk) -> list[FastAPI]:
+    """The two applications in this process, and one for the fast lane, all with keys."""
+    settings = {"api_keys_file": str(keys.path)}
+    routed = make_client(trained_store, ahead_of_router=False, **settings)
+    return [application(routed), *(application(make_client(trained_store, **settings)) for _ in range(2))]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_keys_count_the_same_on_all_ways(
+    seed: int, keys: KeysOnDisk, keyed_apps: list[FastAPI], runner: asyncio.Runner
+) -> None:
+    """With keys, and requests with good ones, wrong ones and none, every byte is still equal on all ways."""
+    rng = random.Random(seed)
+    statuses = set()
+
+    with on_wire(keyed_apps[2]) as lane:
+        for _ in range(N_REQUESTS // 20):
+            one = drawn(rng, list(keys.by_scope.values()))
+            lane.send(request(*one))
+            answers = [comparable(lane.reply()), *(comparable(call(app, one, runner)) for app in keyed_apps[:2])]
+            statuses.add(answers[0][0])
+
+            assert answers[0] == answers[1] == answers[2], one
+
+    assert {200, 401, 403, 405} <= statuses
+
+
 def application(client: Client) -> FastAPI:
     """The client's application, which is known to be one of FastAPI."""
     assert isinstance(client.app, FastAPI)
@@ -76,7 +111,7 @@ def call(app: FastAPI, one: Drawn, runner: asyncio.Runner) -> Reply:
         "path": path.replace("%74", "t").replace("%5F", "_"),
         "raw_path": path.encode(),
         "query_string": query.encode(),
-        "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
+        "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()],
     }
     sent: list[Message] = []
 

@@ -225,7 +225,7 @@ def test_no_child_is_started_for_a_bad_envelope(
 
 
 @pytest.mark.parametrize(
-    ("settings", "slug"), [({"host": "0.0.0.0"}, "writes-not-allowed"), ({"train": False}, "training-disabled")]
+    ("settings", "slug"), [({"host": "0.0.0.0"}, "predictions-only"), ({"train": False}, "training-disabled")]
 )
 def test_training_needs_permission(
     make_client: MakeClient, trained_store: Path, settings: dict[str, Any], slug: str

@@ -25,6 +25,7 @@ from service.web.body import MediaType, inflate, is_gzip, media_type
 from service.web.call import Answer, Asks, Call, Predicted
 from service.web.dialects.voice import Voice
 from service.web.errors import InternalError, problem_answer
+from service.web.keys.gate import Access, Gate
 from service.web.query import flag, interval_of, model_ref, query_parameters, threshold_of
 from service.web.services import check_same_site
 from service.web.tracing import named
@@ -44,9 +45,11 @@ MAX_VOICES = 64
 class NativeDialect:
     """Answers calls by one data plane; the model is resolved once the body is there, and one version answers."""
 
-    def __init__(self, data_plane: DataPlane, limits: Limits, max_body_bytes: int) -> None:
+    def __init__(self, data_plane: DataPlane, limits: Limits, max_body_bytes: int, gate: Gate) -> None:
         self._data_plane = data_plane
         self._limits = limits
+        # Without keys predictions are for all, and are not kept waiting by the question.
+        self._gate = gate if gate.has_keys else None
         self.max_body_bytes = max_body_bytes
         # For the event loop alone; it keeps the memory of its longest body.
         self._parser = simdjson.Parser()
@@ -76,6 +79,8 @@ class NativeDialect:
 
     def _answer(self, call: Call, resolve: Resolve, parser: simdjson.Parser) -> Answer | None:
         began = perf_counter_ns()
+        if self._gate is not None:
+            self._gate.check(Access.PREDICT, call.headers)
         asks = call.asks or asks_of(call.path, call.query, call.headers)
         body = inflate(call.body, self.max_body_bytes) if asks.is_gzip else call.body
         stored = resolve(asks.ref)

@@ -1,0 +1,113 @@
+"""``Gate``: who may come in by which route."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from types import MappingProxyType
+
+from starlette.datastructures import Headers
+
+from service.errors import ServiceError
+from service.settings import Settings
+from service.web.errors import KeyMissing, KeyUnknown, PredictionsOnly, ScopeMissing
+from service.web.keys.key_file import Scope
+from service.web.keys.key_ring import KeyRing, Keys
+
+BEARER = "bearer "
+# The first goes before the second, which a proxy in front may need for itself.
+KEY_HEADERS = ("x-api-key", "authorization")
+
+
+class Access(StrEnum):
+    """What a route needs: nothing, any key (READ), or a key that is for this."""
+
+    PUBLIC = "public"
+    READ = "read"
+    PREDICT = "predict"
+    TRAIN = "train"
+    ADMIN = "admin"
+
+
+# Nobody is given more than they need: who trains does not predict, and the other way round.
+GRANTS: Mapping[Scope, frozenset[Access]] = MappingProxyType(
+    {
+        Scope.PREDICT: frozenset({Access.PUBLIC, Access.READ, Access.PREDICT}),
+        Scope.TRAIN: frozenset({Access.PUBLIC, Access.READ, Access.TRAIN}),
+        Scope.ADMIN: frozenset(Access),
+    }
+)
+
+
+class Gate:
+    """Asks for keys where there is a key file; without one it lets all in (``is_open``), or only predictions."""
+
+    def __init__(self, keys: KeyRing | None, *, is_open: bool) -> None:
+        self._keys = keys
+        self._is_open = is_open
+        self.has_keys = keys is not None
+
+    @classmethod
+    def of(cls, settings: Settings) -> Gate:
+        """The gate that the settings ask for; raises InvalidSettings for a key file that cannot be used."""
+        keys = KeyRing(Path(settings.api_keys_file)) if settings.api_keys_file else None
+        return cls(keys, is_open=settings.may_write)
+
+    def check(self, access: Access, headers: Mapping[str, str]) -> None:
+        """Raise KeyMissing, KeyUnknown, ScopeMissing or PredictionsOnly; ``headers`` by lower-case name."""
+        if access is Access.PUBLIC:
+            return
+        if self._keys is not None:
+            _check_key(self._keys.current(), access, headers)
+        elif access is not Access.PREDICT and not self._is_open:
+            raise PredictionsOnly(
+                "this service listens beyond this machine without keys, so it only predicts",
+                hint="name a key file (LOGITD_API_KEYS_FILE), bind it to 127.0.0.1, "
+                "or set LOGITD_TRUST_NETWORK=on where everyone on the network may write",
+            )
+
+    def welcomes(self, access: Access, headers: Mapping[str, str]) -> bool:
+        """Whether ``check`` raises nothing."""
+        try:
+            self.check(access, headers)
+        except ServiceError:
+            return False
+        return True
+
+
+def _check_key(keys: Keys, access: Access, headers: Mapping[str, str]) -> None:
+    api_key, authorization = headers.get("x-api-key"), headers.get("authorization")
+    # The lane has a dict.  Elsewhere a header may come twice, and there is time to look.
+    is_quick = type(headers) is dict
+    if is_quick and (api_key, authorization, access) in keys.welcome:
+        return
+    presented = presented_key(headers)
+    if presented is None:
+        raise KeyMissing("this needs a key", hint="send it as Authorization: Bearer KEY, or as X-API-Key: KEY")
+    key = keys.find(presented)
+    if key is None:
+        raise KeyUnknown("this key is not known here", hint="it may have been revoked, or cut off on its way")
+    if access not in GRANTS[key.scope]:
+        raise ScopeMissing(
+            f"this key is for the scope {key.scope}, which does not include this",
+            hint=f"use a key of the scope {access}, or of admin",
+        )
+    if is_quick:
+        keys.remember(api_key, authorization, access)
+
+
+def presented_key(headers: Mapping[str, str]) -> str | None:
+    """The text of X-API-Key, else of a bearer's Authorization, else None; a query string is no place for a key."""
+    api_key, authorization = (_joined(headers, name) for name in KEY_HEADERS)
+    if api_key is not None or authorization is None:
+        return api_key
+    is_bearer = authorization[: len(BEARER)].lower() == BEARER
+    return authorization[len(BEARER) :].strip(" ") if is_bearer else None
+
+
+def _joined(headers: Mapping[str, str], name: str) -> str | None:
+    """A header; two of one name make a list, as RFC 9110 has it and as the lane writes them, and a list is no key."""
+    if isinstance(headers, Headers):
+        return ", ".join(headers.getlist(name)) if name in headers else None
+    return headers.get(name)
