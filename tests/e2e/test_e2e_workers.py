@@ -175,11 +175,16 @@ def test_requests_wait_while_the_service_imports(store: Path) -> None:
 
 
 def connected(port: int, connections: list[socket.socket]) -> bool:
-    """Whether a connection could be had, which is put into the list."""
+    """Whether the service could be connected to; the connection is put into the list."""
     try:
-        connections.append(socket.create_connection(("127.0.0.1", port), PATIENCE))
+        connection = socket.create_connection(("127.0.0.1", port), PATIENCE)
     except ConnectionRefusedError:
         return False
+    if connection.getsockname() == connection.getpeername():
+        # Nobody listens, and the system took this very port for the near end: TCP can talk to itself.
+        connection.close()
+        return False
+    connections.append(connection)
     return True
 
 
