@@ -53,7 +53,7 @@ class ModelRoutes:
     async def version(self, request: Request) -> Response:
         """One version by number or alias: the manifest, with coefficients and standard errors."""
         query.query_parameters(request.scope["query_string"], ())
-        stored = self._stored(request)
+        stored = await asyncio.to_thread(self._stored, request)
         return json_response(views.version(stored), headers=model_version(stored))
 
     async def delete(self, request: Request) -> Response:
@@ -68,13 +68,14 @@ class ModelRoutes:
     async def summary(self, request: Request) -> Response:
         """The table that a statistician expects, as text."""
         query.query_parameters(request.scope["query_string"], ())
-        stored = self._stored(request)
+        stored = await asyncio.to_thread(self._stored, request)
         return PlainTextResponse(views.summary(stored), headers=model_version(stored))
 
     async def example(self, request: Request) -> Response:
         """A request body that works, from the live version's features."""
         query.query_parameters(request.scope["query_string"], ())
-        stored = self._services.data_plane.resolve(ModelRef(self._name(request)))
+        ref = ModelRef(self._name(request))
+        stored = await asyncio.to_thread(self._services.data_plane.resolve, ref)
         return json_response(views.example(stored.model), headers=model_version(stored))
 
     async def alias(self, request: Request) -> Response:

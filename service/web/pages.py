@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import platform
 from importlib.resources import files
@@ -14,6 +15,7 @@ from starlette.responses import Response
 import service
 from service.errors import NoLiveModel, ProblemNotFound, all_errors, quoted
 from service.serving import metrics
+from service.store.names import ModelRef
 from service.web.errors import RouteNotFound, status_of
 from service.web.openapi import with_keys
 from service.web.services import Services, json_response
@@ -47,7 +49,10 @@ class Pages:
 
     async def readyz(self, _: Request) -> Response:
         """The default model answers."""
-        if not self._services.data_plane.is_ready():
+        data_plane = self._services.data_plane
+        # In memory nearly always; else it is loaded, which may take long.
+        is_loaded = data_plane.resolve_loaded(ModelRef(None)) is not None
+        if not is_loaded and not await asyncio.to_thread(data_plane.is_ready):
             raise NoLiveModel(
                 f"the default model {quoted(self._services.settings.default_model)} has no live version that loads; "
                 "train or promote one, or set LOGITD_DEFAULT_MODEL"
