@@ -11,6 +11,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.serving import summary as serving
 from benchmarks.training.summary import committed, with_summary
 from service.cli.config import shown
 from service.settings import SETTINGS, variable
@@ -90,7 +91,7 @@ def with_settings(text: str) -> str:
 
 def with_tables(text: str) -> str:
     """The README's text with every table as it should be."""
-    return with_summary(with_settings(text), committed())
+    return serving.with_summary(with_summary(with_settings(text), committed()), serving.committed())
 
 
 if __name__ == "__main__" and sys.argv[1:] == ["--write"]:

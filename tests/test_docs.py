@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from readme import PROJECT, README, commands, with_settings
 
+from benchmarks.serving import summary as serving
 from benchmarks.training.summary import committed, summary_table, with_summary
 from service.linear.columns import Block, Columns
 from service.linear.objective import Objective
@@ -60,6 +61,12 @@ def test_training_times_are_the_committed_results() -> None:
     """The README's table is what ``results.json`` gives; ``python tests/readme.py --write`` mends it."""
     assert with_summary(TEXT, committed()) == TEXT
     assert summary_table(committed()) in TEXT
+
+
+def test_serving_figures_are_the_committed_results() -> None:
+    """The README's table of servers is what ``results.json`` gives; ``python tests/readme.py --write`` mends it."""
+    assert serving.with_summary(TEXT, serving.committed()) == TEXT
+    assert serving.summary_table(serving.committed()) in TEXT
 
 
 def test_every_route_is_in_the_readme(tmp_path: Path) -> None:
