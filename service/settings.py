@@ -208,7 +208,7 @@ def unknown_variables(variables: Mapping[str, str | None]) -> list[FieldError]:
 def _unknown(name: str, known: list[str]) -> FieldError:
     near = difflib.get_close_matches(name, known, n=1)
     hint = f", did you mean {near[0]}?" if near else "; `logitd config` lists the settings"
-    return FieldError(f"/{ascii(name)[1:-1]}", "unknown-setting", f"unknown setting {ascii(name)[1:65]}{hint}")
+    return FieldError(f"/{ascii(name)[1:-1]}", "unknown-setting", f"unknown setting {ascii(name)[1:-1][:64]}{hint}")
 
 
 def _mistake(name: str) -> FieldError:

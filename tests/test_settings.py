@@ -90,7 +90,7 @@ def test_all_mistakes_are_told_at_once() -> None:
 
 def test_an_unknown_variable_names_the_nearest() -> None:
     """E5: a misspelt setting is an error with the name that was meant; other programs' variables are not."""
-    assert "did you mean LOGITD_MAX_ROWS?" in refused({"LOGITD_MAX_ROW": "1"}).detail
+    assert "unknown setting LOGITD_MAX_ROW, did you mean LOGITD_MAX_ROWS?" in refused({"LOGITD_MAX_ROW": "1"}).detail
     assert "logitd config" in refused({"LOGITD_ZZZZZZZZ": "1"}).detail
     assert load({"HOME": "/", "LOGIT": "1", "logitd_port": "1"}).settings == Settings()
 
