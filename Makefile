@@ -3,9 +3,11 @@ PYTHON ?= python3
 HOST ?= 127.0.0.1
 PORT ?= 8000
 BIN := .venv/bin
+# As pyproject.toml has it.
+OLDEST_UVICORN := 0.40.0
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes --only-binary :all:
 
-.PHONY: serve setup test check lint types floors docs format crash bench bench-training bench-extra bench-serving models lock clean
+.PHONY: serve setup test test-oldest check lint types floors docs format crash bench bench-training bench-extra bench-serving models lock clean
 
 serve: .venv/serve            ## serve the shipped models on http://$(HOST):$(PORT)
 	$(BIN)/logitd serve --host $(HOST) --port $(PORT)
@@ -14,6 +16,10 @@ setup: .venv/serve            ## build the environment alone
 
 test: .venv/test              ## run the whole suite
 	$(BIN)/pytest
+
+test-oldest: .venv/test       ## what leans on uvicorn's inside, with the oldest release that is allowed
+	$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --upgrade --target .venv/oldest uvicorn==$(OLDEST_UVICORN)
+	PYTHONPATH=.venv/oldest $(BIN)/pytest tests/web/test_web_fast_lane.py tests/web/test_web_three_ways.py tests/web/test_web_tracing.py
 
 check: lint types floors docs ## everything but the tests
 
