@@ -18,7 +18,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from service.errors import ServiceError
 from service.web.call import Answer, Asks, Call
-from service.web.dialects.native import PREDICT, PREDICT_PROBA, asks_of
+from service.web.dialects.native import AT_ONCE_BYTES, PREDICT, PREDICT_PROBA, asks_of
 from service.web.keys.gate import KEY_HEADERS
 from service.web.prediction_desk import READ_HEADERS, PredictionDesk
 
@@ -29,8 +29,6 @@ NAMES = {name.encode(): name for name in READ_HEADERS}
 OK = STATUS_LINE[200]
 END_OF_HEAD = b"\r\n\r\n"
 END_OF_LINE, LAST_ANSWER = b"\r\n", b"connection: close\r\n\r\n"
-# From this length on a body is received into one buffer instead of being put together.
-LARGE_BODY = 64 * 1024
 # What the lane overrides, calls or reads of uvicorn's protocol.
 USED = frozenset(
     {
@@ -95,8 +93,7 @@ class FastLane(HttpToolsProtocol):
         super().__init__(*arguments, **options)
         # The request that is being received, if it is in the lane, and what there is of its body.
         self._request: Request | None = None
-        self._body: bytes | bytearray = b""
-        self._n_received = 0
+        self._parts: list[bytes] = []
         self._is_between = True
         self._is_ended = False
         self._data = b""
@@ -151,10 +148,8 @@ class FastLane(HttpToolsProtocol):
         self._request = self._read_head()
         if self._request is None:
             self._go_the_usual_way()
-        elif self._request.length >= LARGE_BODY:
-            self._body, self._n_received = bytearray(self._request.length), 0
         else:
-            self._body = b""
+            self._parts = []
 
     def _go_the_usual_way(self) -> None:
         """Make up for ``on_message_begin``."""
@@ -210,24 +205,24 @@ class FastLane(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         if self._request is None:
             super().on_body(body)
-        elif isinstance(self._body, bytearray):
-            end = self._n_received + len(body)
-            self._body[self._n_received : end] = body
-            self._n_received = end
         else:
-            self._body = self._body + body if self._body else body
+            self._parts.append(body)
 
     def on_message_complete(self) -> None:
+        """Answer a request of the lane, here or in a thread."""
         self._is_between = True
         if self._request is None:
             super().on_message_complete()
             return
-        request, body = self._request, self._body
-        self._request, self._body = None, b""
+        request, parts = self._request, self._parts
+        self._request, self._parts = None, []
         self._remember(request)
-        whole = body if isinstance(body, bytes) else bytes(body)
-        if not (request.is_plain and self._answered_at_a_glance(request, whole)):
-            self._answer(request, whole)
+        if request.length > AT_ONCE_BYTES:
+            self._answer_in_thread(request, parts)
+            return
+        body = b"".join(parts)
+        if not (request.is_plain and self._answered_at_a_glance(request, body)):
+            self._answer(request, body)
 
     def _remember(self, request: Request) -> None:
         """Keep the head of a request that came alone and in one piece, if it may come again."""
@@ -245,19 +240,23 @@ class FastLane(HttpToolsProtocol):
         call = self.desk.call(request.path, request.query, request.headers, body, request.asks)
         answer = self.desk.answer_at_once(call)
         if answer is None:
-            self._answer_in_thread(request, call)
+            self._answer_in_thread(request, [body])
             return
         self.server_state.total_requests += 1
         self._write(call, answer, self._began, keep_alive=request.keep_alive)
         self._watch_for_idleness()
 
-    def _answer_in_thread(self, request: Request, call: Call) -> None:
+    def _answer_in_thread(self, request: Request, parts: list[bytes]) -> None:
+        if self.transport.is_closing():
+            return
         began = self._began
+        # The parts of a long body become one in the thread: on the loop that would take milliseconds.
+        call = self.desk.call(request.path, request.query, request.headers, b"", request.asks)
         pending = Pending(keep_alive=request.keep_alive)
         self.cycle = pending  # type: ignore[assignment]
 
         async def answer() -> None:
-            found = await self.desk.answer_in_thread(call)
+            found = await self.desk.answer_in_thread(call, parts)
             pending.response_complete = True
             if not self.transport.is_closing():
                 self._write(call, found, began, keep_alive=pending.keep_alive)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from time import perf_counter_ns
 
 from service.serving.data_plane import DataPlane
@@ -63,11 +63,11 @@ class PredictionDesk:
         """The call with its id."""
         return Call(path, query, headers, body, request_id(headers.get("x-request-id")), self._root_path, asks)
 
-    async def answer_in_thread(self, call: Call) -> Answer:
-        """The answer to a call that ``answer_at_once`` left open."""
+    async def answer_in_thread(self, call: Call, parts: Sequence[bytes]) -> Answer:
+        """The answer to a call that ``answer_at_once`` left open, or would leave; ``parts``: of its body."""
         self._metrics.started()
         try:
-            return await asyncio.to_thread(self._dialect.answer, call)
+            return await asyncio.to_thread(lambda: self._dialect.answer(call._replace(body=b"".join(parts))))
         finally:
             self._metrics.ended()
 

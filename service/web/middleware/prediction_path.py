@@ -47,7 +47,7 @@ class PredictionPath:
         else:
             call = self._desk.call(path, query, headers, body)
             at_once = self._desk.answer_at_once(call)
-            answer = await self._desk.answer_in_thread(call) if at_once is None else at_once
+            answer = await self._desk.answer_in_thread(call, [body]) if at_once is None else at_once
         return answer, self._desk.account(call, answer, began)
 
 
