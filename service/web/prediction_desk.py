@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping, Sequence
 from time import perf_counter_ns
 
@@ -13,7 +14,9 @@ from service.web.dialects.native import NativeDialect
 from service.web.keys.gate import Gate
 from service.web.one_row import OneRow
 from service.web.request_id import request_id
-from service.web.tracing import Spans
+from service.web.tracing import Spans, named
+
+log = logging.getLogger("logitd.web")
 
 # The headers that an answer can depend on.
 READ_HEADERS = (
@@ -79,6 +82,11 @@ class PredictionDesk:
             self._spans.record("POST", call.path, answer.status, total * 1e-9, call.headers)
         own = f"x-request-id: {call.request_id}\r\nserver-timing: {server_timing(answer, total)}\r\n"
         return own.encode()
+
+    def account_for_leaving(self, path: str, headers: Mapping[str, str], began: int) -> None:
+        """Count a request whose client left before its body was whole, as the other routes do: status 0."""
+        log.info("%s: the client left", named(request_id(headers.get("x-request-id")), headers))
+        self._metrics.answered("POST", path, 0, (perf_counter_ns() - began) * 1e-9)
 
 
 def count(metrics: Metrics, path: str, answer: Answer, total: int) -> None:

@@ -152,6 +152,10 @@ def test_half_a_request_ends_with_its_client(wire: Wire, path: str) -> None:
             assert b"".join(iter(lambda: other.recv(65536), b"")) == b""
 
     assert eventually(lambda: not wire.server.server_state.connections and not wire.server.server_state.tasks)
+    wire.send(request("GET", "/metrics"))
+    # In the lane nothing was begun; beyond it a request was, and is counted without a status.
+    counted = f'status_code="(none)",http_route="{path.partition("?")[0]}"'
+    assert counted.encode() in wire.reply().body
 
 
 @pytest.mark.parametrize("method", ["HEAD", "GET", "PUT", "DELETE"])

@@ -31,6 +31,7 @@ class PredictionPath:
         try:
             answer, own = await self._answer(scope, receive, began)
         except ClientDisconnect:
+            self._desk.account_for_leaving(scope["path"], Headers(scope=scope), began)
             return
         start = {"type": "http.response.start", "status": answer.status}
         length = (b"content-length", b"%d" % len(answer.body))
