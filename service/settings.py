@@ -105,6 +105,11 @@ class Settings:
     max_train_body_bytes: int = number(32 * MIB, "Largest body of `/train`.", least=1024)
     max_rows: int = number(10_000, "Most rows in one prediction request.", least=1)
     max_train_cells: int = number(2_000_000, "Most cells (rows times columns) in one `/train`.", least=1)
+    max_in_flight: int = number(
+        64, "Most requests that one worker works on or keeps waiting; further ones get 503.", least=1, most=10_000
+    )
+    deadline_s: float = number(5.0, "Seconds that a request may wait for its turn.", least=0, most=3600)
+    rate_limit: int = number(0, "Requests a second for each API key, over all workers; 0: no limit.", least=0)
     drain_s: int = number(10, "Seconds that requests in flight may take after SIGTERM.", least=0, most=3600)
     watchdog_s: int = number(
         10, "Seconds of silence after which one of several workers is replaced; 0: never.", least=0, most=3600

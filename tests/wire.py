@@ -11,9 +11,8 @@ from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from service.web.fast_lane import fast_lane
+from service.web.fast_lane import fast_lane, guarded
 
 PATIENCE = 30.0
 
@@ -102,7 +101,7 @@ def request(method: str, target: str, headers: dict[str, str] | None = None, bod
 @contextmanager
 def on_wire(app: FastAPI, *, in_lane: bool = True, **options: Any) -> Iterator[Wire]:
     """Serve the application, predictions in the fast lane or not; stopped gracefully at the end."""
-    protocol = fast_lane(app.state.desk) if in_lane else HttpToolsProtocol
+    protocol = (fast_lane if in_lane else guarded)(app.state.desk)
     assert protocol is not None
     config = uvicorn.Config(
         app, http=protocol, ws="none", loop="uvloop", log_config=None, server_header=False, **options

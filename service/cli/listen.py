@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import os
+import resource
 import signal
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache, partial
 from pathlib import Path
 from types import FrameType
@@ -22,7 +25,8 @@ from service.cli.listener import turn_away
 from service.settings import Settings
 from service.store.model_store import ModelStore
 from service.web.app import create_app
-from service.web.fast_lane import fast_lane
+from service.web.fast_lane import fast_lane, guarded
+from service.web.load import Load
 
 # Longer than the idle time of common load balancers (60 s), so that it is they who close connections.
 KEEP_ALIVE_S = 75
@@ -32,6 +36,11 @@ SWITCH_S = 0.0005
 LAST_LOOKS = 5
 # For clients that keep connections: their next answer says that it is the last one.
 FAREWELL_S = 0.5
+# What a process may have open at most, and what it needs besides connections: some 25 and those of a training.
+MOST_FILES, OTHER_FILES = 65_536, 40
+FEW_CONNECTIONS = 256
+
+log = logging.getLogger("logitd.web")
 
 
 def listen_alone(chosen: Settings, listener: socket.socket, first_line: str) -> None:
@@ -70,9 +79,11 @@ def listen(
         spans=telemetry.spans(os.environ),
         run_directory=run_directory,
     )
+    load: Load = app.state.services.load
+    load.most_connections = most_connections()
     config = uvicorn.Config(
         app,
-        http=(fast_lane(app.state.desk) if chosen.fast_lane else None) or HttpToolsProtocol,
+        http=(fast_lane if chosen.fast_lane else guarded)(app.state.desk) or HttpToolsProtocol,
         ws="none",
         log_config=None,
         access_log=False,
@@ -84,7 +95,7 @@ def listen(
         callback_notify=beat,
         timeout_notify=0,
     )
-    server = Server(config, before_stop)
+    server = Server(config, before_stop, load)
     stop_on_signals(server)
     # What is here now stays: collections need not look at it again and again.
     gc.freeze()
@@ -101,9 +112,15 @@ class Server(uvicorn.Server):
     that wait to be accepted.
     """
 
-    def __init__(self, config: uvicorn.Config, before_stop: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, before_stop: Callable[[], None], load: Load) -> None:
         super().__init__(config)
         self._before_stop = before_stop
+        self._load = load
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A signal to stop: not ready from now on."""
+        self._load.is_draining = True
+        super().handle_exit(sig, frame)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._before_stop()
@@ -117,6 +134,19 @@ class Server(uvicorn.Server):
             if self.server_state.connections:
                 await asyncio.sleep(LOOK_S)
         await super().shutdown(sockets)
+
+
+def most_connections() -> int:
+    """How many connections fit beside the files that this process has open and may open yet; says so when it is few."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):
+        soft = max(soft, min(hard, MOST_FILES))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = max(1, soft - OTHER_FILES)
+    if most < FEW_CONNECTIONS:
+        log.warning("only %d connections at once: this process may have %d files open (ulimit -n)", most, soft)
+    return most
 
 
 def stop_on_signals(server: uvicorn.Server) -> None:

@@ -31,6 +31,7 @@ from service.web.errors import (
     problem,
 )
 from service.web.keys.gate import Access, Gate
+from service.web.load import Load
 from service.web.middleware.prediction_path import PredictionPath
 from service.web.middleware.request_context import RequestContext
 from service.web.models import ModelRoutes
@@ -79,7 +80,13 @@ def create_app(
     )
     app.state.services = services
     app.state.desk = PredictionDesk(
-        dialect, services.data_plane, services.metrics, services.gate, root_path=settings.root_path, spans=spans
+        dialect,
+        services.data_plane,
+        services.metrics,
+        services.gate,
+        services.load,
+        root_path=settings.root_path,
+        spans=spans,
     )
     for path, methods, access, handler in routes(services, dialect):
         for method in methods:
@@ -119,13 +126,14 @@ def assemble(
         control_plane=ControlPlane(store, clock=lambda: datetime.now(UTC)),
         trainer=TrainerProcess(settings.store, limits, environment, run_directory),
         metrics=metrics,
-        gate=Gate.of(settings),
+        gate=Gate.of(settings, run_directory),
+        load=Load(settings.max_in_flight, settings.deadline_s),
     )
 
 
 def routes(services: Services, dialect: NativeDialect) -> Routes:
     """Path, methods, what a client needs to come in, handler."""
-    predictions, models = PredictionRoutes(dialect), ModelRoutes(services)
+    predictions, models = PredictionRoutes(dialect, services.load), ModelRoutes(services)
     training, pages = TrainingRoutes(services), Pages(services)
     table: Routes = (
         (PREDICT, ("POST",), Access.PREDICT, predictions.predict),
@@ -158,8 +166,11 @@ def guarded(handler: Handler, access: Access, gate: Gate) -> Handler:
         return handler
 
     async def checked(request: Request) -> Response:
-        gate.check(access, request.headers)
-        return await handler(request)
+        allowance = gate.enter(access, request.headers).allowance
+        response = await handler(request)
+        if allowance is not None:
+            response.headers.update(allowance.headers)
+        return response
 
     return checked
 

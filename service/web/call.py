@@ -22,6 +22,7 @@ class Asks(NamedTuple):
     """What the head of a request for predictions asks for.
 
     is_proba: probabilities, not labels.  is_bare: nothing but these.  is_csv, is_gzip: how the body is written.
+    timeout_s: seconds from the head on for which the client waits.
     """
 
     is_proba: bool
@@ -32,12 +33,14 @@ class Asks(NamedTuple):
     is_bare: bool
     is_csv: bool
     is_gzip: bool
+    timeout_s: float | None = None
 
 
 class Call(NamedTuple):
     """A request to one of the paths of predictions.
 
     query: without the question mark.  headers: by lower-case name, the first of each.  body: as it was sent.
+    began: when the head was there, by ``perf_counter_ns``.
     root_path: what a proxy stripped off, in front of links.  asks: what path, query and headers mean, where that is
     known already.
     """
@@ -47,6 +50,7 @@ class Call(NamedTuple):
     headers: Mapping[str, str]
     body: bytes
     request_id: str
+    began: int
     root_path: str = ""
     asks: Asks | None = None
 
@@ -69,7 +73,7 @@ class Predicted(NamedTuple):
 class Answer(NamedTuple):
     """Status, headers, body; ``predicted`` is None for a refusal, whose ``slug`` names the error.
 
-    closes: the connection cannot be used again.
+    closes: the connection cannot be used again.  own: header lines that no other answer shares.
     """
 
     status: int
@@ -78,3 +82,10 @@ class Answer(NamedTuple):
     predicted: Predicted | None = None
     slug: str = ""
     closes: bool = False
+    own: bytes = b""
+
+
+def pairs(lines: bytes) -> list[tuple[bytes, bytes]]:
+    """Header lines as on the wire, one by one."""
+    split = (line.partition(b": ") for line in lines.splitlines())
+    return [(name, value) for name, _, value in split]

@@ -57,6 +57,61 @@ class UnsupportedEncoding(ServiceError):
     """The Content-Encoding is not gzip; the header ``Accept-Encoding`` says so."""
 
 
+class InvalidRequest(errors.Unparseable):
+    """The bytes are not one clear HTTP/1.1 request (RFC 9112).  Where a message ends may not be in doubt."""
+
+
+class InvalidHeader(errors.Unparseable):
+    """A header field has a value that it cannot have.  The detail names the field and what it takes."""
+
+
+class RequestTimeout(ServiceError):
+    """The request came too slowly: a head has 5 seconds, a body 10 and one more for each KiB, 120 in all."""
+
+
+class TooManyChunks(PayloadTooLarge):
+    """The body came in more chunks than are read, or with too much around them.  Send larger chunks."""
+
+
+class UriTooLong(ServiceError):
+    """The request target has more than 8 KiB."""
+
+
+class HeadersTooLarge(ServiceError):
+    """The header fields have more than 16 KiB, or are more than 100."""
+
+
+class HttpVersionNotSupported(ServiceError):
+    """The service speaks HTTP/1.1 and HTTP/1.0."""
+
+
+class QuotaExceeded(ServiceError):
+    """This key has sent more requests than it may.  The headers ``RateLimit`` and ``Retry-After`` say when to go on."""
+
+    def __init__(self, detail: str, *, retry_after_s: int, fields: Mapping[str, str], hint: str) -> None:
+        super().__init__(detail, hint=hint)
+        self.retry_after_s = retry_after_s
+        self.fields = fields
+
+
+class TemporaryReducedCapacity(errors.Unavailable):
+    """The service has taken in as many requests as it may at once.  Come back after ``Retry-After`` seconds."""
+
+    retry_after_s = 1
+
+
+class Draining(errors.Unavailable):
+    """The service is about to stop and finishes what it has.  Another instance, or the next one here, will answer."""
+
+    retry_after_s = 1
+
+
+class DeadlineExceeded(errors.Unavailable):
+    """The request's time was over before its turn came; nothing was computed."""
+
+    retry_after_s = 1
+
+
 class InternalError(ServiceError):
     """A defect of this service.  Its log has the details under the request id."""
 
@@ -70,20 +125,28 @@ STATUS: dict[type[ServiceError], int] = {
     errors.NotFound: 404,
     RouteNotFound: 404,
     MethodNotAllowed: 405,
+    RequestTimeout: 408,
     errors.Conflict: 409,
     errors.PreconditionFailed: 412,
     PayloadTooLarge: 413,
+    UriTooLong: 414,
     UnsupportedMediaType: 415,
     UnsupportedEncoding: 415,
     errors.InvalidInput: 422,
+    QuotaExceeded: 429,
+    HeadersTooLarge: 431,
     InternalError: 500,
     errors.Unavailable: 503,
     errors.Integrity: 503,
+    DeadlineExceeded: 504,
     errors.TrainTimeout: 504,
+    HttpVersionNotSupported: 505,
     errors.StoreFull: 507,
     ServiceError: 500,
 }
-RETRY_AFTER_S = "5"
+RETRY_AFTER_S = 5
+# Else the server would have to read on to find the next request, or cannot know where that begins.
+CLOSING = (PayloadTooLarge, InvalidRequest, RequestTimeout, UriTooLong, HeadersTooLarge, HttpVersionNotSupported)
 
 
 def status_of(kind: type[ServiceError]) -> int:
@@ -110,16 +173,17 @@ def problem_body(error: ServiceError, request_id: str, root_path: str = "") -> d
 def headers_of(error: ServiceError) -> dict[str, str]:
     """What the answer says besides its body: when to come back, what to send instead."""
     headers = {"Content-Type": PROBLEM_JSON}
-    if status_of(type(error)) in {503, 504}:
-        headers["Retry-After"] = RETRY_AFTER_S
+    if status_of(type(error)) in {429, 503, 504}:
+        headers["Retry-After"] = str(getattr(error, "retry_after_s", RETRY_AFTER_S))
+    if isinstance(error, QuotaExceeded):
+        headers.update(error.fields)
     if status_of(type(error)) == 401:
         headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, UnsupportedMediaType):
         headers["Accept-Post"] = ACCEPTED
     if isinstance(error, UnsupportedEncoding):
         headers["Accept-Encoding"] = "gzip"
-    if isinstance(error, PayloadTooLarge):
-        # Else the server would have to read the rest of the body to find the next request.
+    if isinstance(error, CLOSING):
         headers["Connection"] = "close"
     return headers
 

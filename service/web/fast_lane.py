@@ -7,18 +7,19 @@ for the answer to one before them.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Mapping
 from time import perf_counter_ns
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from starlette.requests import ClientDisconnect
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from service.errors import ServiceError
 from service.web.call import Answer, Asks, Call
 from service.web.dialects.native import AT_ONCE_BYTES, PREDICT, PREDICT_PROBA, asks_of
+from service.web.guarded_protocol import END_OF_LINE, GuardedProtocol, Phase, Watch
 from service.web.keys.gate import KEY_HEADERS
 from service.web.prediction_desk import READ_HEADERS, PredictionDesk
 
@@ -28,13 +29,13 @@ PATHS = {path.encode(): path for path in (PREDICT, PREDICT_PROBA)}
 NAMES = {name.encode(): name for name in READ_HEADERS}
 OK = STATUS_LINE[200]
 END_OF_HEAD = b"\r\n\r\n"
-END_OF_LINE, LAST_ANSWER = b"\r\n", b"connection: close\r\n\r\n"
-# What the lane overrides, calls or reads of uvicorn's protocol.
+LAST_ANSWER = b"connection: close\r\n\r\n"
+# What the guards and the lane override, call or read of uvicorn's protocol.
 USED = frozenset(
     {
-        *("connection_lost", "data_received", "on_body", "on_headers_complete", "on_message_begin"),
+        *("connection_lost", "connection_made", "data_received", "on_body", "on_headers_complete", "on_message_begin"),
         *("on_message_complete", "on_response_complete", "pause_writing", "resume_writing", "shutdown"),
-        "eof_received",
+        *("eof_received", "connections", "pipeline"),
         *("_unset_keepalive_if_required", "timeout_keep_alive", "timeout_keep_alive_task"),
         *("cycle", "expect_100_continue", "flow", "headers", "loop", "parser", "server_state", "tasks", "transport"),
     }
@@ -42,6 +43,8 @@ USED = frozenset(
 # A head with one of these does not come again.
 ONCE = frozenset({"traceparent", "tracestate", "x-request-id"})
 MAX_KNOWN, MAX_HEAD_BYTES = 256, 2048
+
+Base = TypeVar("Base", bound=GuardedProtocol)
 
 
 class Request(NamedTuple):
@@ -77,36 +80,28 @@ class Pending:
         """Nobody waits for this event."""
 
 
-class FastLane(HttpToolsProtocol):
+class FastLane(GuardedProtocol):
     """One connection; ``fast_lane`` makes the class for a desk.
 
     known_heads: heads of the past and what they were read as, since equal bytes are read the same again.
     known_asks: what they ask for, by what that depends on.
     """
 
-    desk: ClassVar[PredictionDesk]
     known_heads: ClassVar[dict[bytes, Request]]
-    known_asks: ClassVar[dict[tuple[str, bytes, str | None, str | None], Asks]]
-    default_lines: ClassVar[tuple[object, bytes]] = (None, b"")
+    known_asks: ClassVar[dict[tuple[str | bytes | None, ...], Asks]]
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         # The request that is being received, if it is in the lane, and what there is of its body.
         self._request: Request | None = None
         self._parts: list[bytes] = []
-        self._is_between = True
-        self._is_ended = False
         self._data = b""
         self._began = 0
-        self._idle_since = 0.0
-        self._idle_timer: asyncio.TimerHandle | None = None
 
     def data_received(self, data: bytes) -> None:
         """Answer at once what is one whole request with a known head; the parser gets all else."""
-        self._idle_since = self.loop.time()
-        if self.timeout_keep_alive_task is not None:
-            self._unset_keepalive_if_required()
-        if self._is_between and not self._is_answering:
+        self._heard_at = self.loop.time()
+        if self._phase is Phase.IDLE and not self.is_answering and not self._is_surplus:
             end = data.find(END_OF_HEAD) + len(END_OF_HEAD)
             request = self.known_heads.get(data[:end])
             if request is not None and len(data) == end + request.length:
@@ -115,7 +110,7 @@ class FastLane(HttpToolsProtocol):
                     self._answer(request, data[end:])
                 return
             self._data = data
-        super().data_received(data)
+        self._feed(data)
         self._data = b""
 
     def _answered_at_a_glance(self, request: Request, body: bytes) -> bool:
@@ -127,37 +122,32 @@ class FastLane(HttpToolsProtocol):
             return False
         self.server_state.total_requests += 1
         self.transport.write(b"".join((OK, self._default_lines(), *found[:2], END_OF_LINE, found[2])))
-        self._watch_for_idleness()
         return True
 
-    @property
-    def _is_answering(self) -> bool:
-        """Whether the answer to a request that left the lane, or went to a thread, is not complete."""
-        cycle: RequestResponseCycle | None = self.cycle
-        return cycle is not None and not cycle.response_complete
-
     def on_message_begin(self) -> None:
-        self._is_between = False
+        self.message_begins()
         self._request = None
         self.url = b""
         self.expect_100_continue = False
         self.headers = []
 
-    def on_headers_complete(self) -> None:
+    def handle_head(self) -> None:
         self._began = perf_counter_ns()
         self._request = self._read_head()
         if self._request is None:
             self._go_the_usual_way()
-        else:
-            self._parts = []
+            return
+        self._parts = []
+        if self._request.length > AT_ONCE_BYTES:
+            self.desk.load.check()
 
     def _go_the_usual_way(self) -> None:
         """Make up for ``on_message_begin``."""
         url, headers, expects = self.url, self.headers, self.expect_100_continue
-        super().on_message_begin()
+        HttpToolsProtocol.on_message_begin(self)
         self.url, self.expect_100_continue = url, expects
         self.headers += headers
-        super().on_headers_complete()
+        super().handle_head()
 
     def _read_head(self) -> Request | None:
         """The request, if it is one for the lane."""
@@ -167,7 +157,7 @@ class FastLane(HttpToolsProtocol):
         parser = self.parser
         if parser.get_method() != b"POST" or parser.should_upgrade() or parser.get_http_version() != "1.1":
             return None
-        if self._is_answering:
+        if self.is_answering:
             return None
         headers: dict[str, str] = {}
         for name, value in self.headers:
@@ -181,14 +171,14 @@ class FastLane(HttpToolsProtocol):
             return None
         keep_alive = parser.should_keep_alive()
         asks = self._asks(PATHS[path], query, headers)
-        is_plain = asks is not None and asks.is_bare and not asks.is_csv and not asks.is_gzip and keep_alive
+        is_plain = asks is not None and keep_alive and is_plainest(asks)
         return Request(PATHS[path], query, headers, length, keep_alive, asks, is_plain)
 
     def _asks(self, path: str, query: bytes, headers: Mapping[str, str]) -> Asks | None:
         """What the head asks for, which is remembered; None where it is refused, or a browser may have sent it."""
         if "origin" in headers or "sec-fetch-site" in headers:
             return None
-        key = (path, query, headers.get("content-type"), headers.get("content-encoding"))
+        key = (path, query, *map(headers.get, ("content-type", "content-encoding", "x-request-timeout")))
         asks = self.known_asks.get(key)
         if asks is not None:
             return asks
@@ -206,20 +196,22 @@ class FastLane(HttpToolsProtocol):
         if self._request is None:
             super().on_body(body)
         else:
+            self.hold(len(body))
             self._parts.append(body)
 
     def on_message_complete(self) -> None:
         """Answer a request of the lane, here or in a thread."""
-        self._is_between = True
         if self._request is None:
             super().on_message_complete()
             return
+        self._phase = Phase.IDLE
         request, parts = self._request, self._parts
         self._request, self._parts = None, []
         self._remember(request)
         if request.length > AT_ONCE_BYTES:
             self._answer_in_thread(request, parts)
             return
+        self._let_go()
         body = b"".join(parts)
         if not (request.is_plain and self._answered_at_a_glance(request, body)):
             self._answer(request, body)
@@ -237,37 +229,44 @@ class FastLane(HttpToolsProtocol):
     def _answer(self, request: Request, body: bytes) -> None:
         if self.transport.is_closing():
             return
-        call = self.desk.call(request.path, request.query, request.headers, body, request.asks)
+        call = self.desk.call(request.path, request.query, request.headers, body, self._began, request.asks)
         answer = self.desk.answer_at_once(call)
         if answer is None:
             self._answer_in_thread(request, [body])
             return
         self.server_state.total_requests += 1
-        self._write(call, answer, self._began, keep_alive=request.keep_alive)
-        self._watch_for_idleness()
+        self._write(call, answer, keep_alive=request.keep_alive)
 
     def _answer_in_thread(self, request: Request, parts: list[bytes]) -> None:
         if self.transport.is_closing():
             return
-        began = self._began
         # The parts of a long body become one in the thread: on the loop that would take milliseconds.
-        call = self.desk.call(request.path, request.query, request.headers, b"", request.asks)
+        call = self.desk.call(request.path, request.query, request.headers, b"", self._began, request.asks)
         pending = Pending(keep_alive=request.keep_alive)
         self.cycle = pending  # type: ignore[assignment]
 
+        def is_wanted() -> bool:
+            # A client may end its side and wait for the answer; most of those that do so in a queue have given up.
+            return not (pending.disconnected or self._is_ended)
+
         async def answer() -> None:
-            found = await self.desk.answer_in_thread(call, parts)
+            try:
+                found = await self.desk.answer_in_thread(call, parts, is_wanted)
+            except ClientDisconnect:
+                self.desk.account_for_leaving(call)
+                self.transport.close()
+                return
             pending.response_complete = True
             if not self.transport.is_closing():
-                self._write(call, found, began, keep_alive=pending.keep_alive)
+                self._write(call, found, keep_alive=pending.keep_alive)
             self.on_response_complete()
 
         task = self.loop.create_task(answer())
         task.add_done_callback(self.tasks.discard)
         self.tasks.add(task)
 
-    def _write(self, call: Call, answer: Answer, began: int, *, keep_alive: bool) -> None:
-        own = self.desk.account(call, answer, began)
+    def _write(self, call: Call, answer: Answer, *, keep_alive: bool) -> None:
+        own = self.desk.account(call, answer)
         keep_alive = keep_alive and not answer.closes
         end = END_OF_LINE if keep_alive else LAST_ANSWER
         length = b"content-length: %d\r\n" % len(answer.body)
@@ -275,56 +274,6 @@ class FastLane(HttpToolsProtocol):
         self.transport.write(b"".join((status, self._default_lines(), answer.head.wire, length, own, end, answer.body)))
         if not keep_alive:
             self.transport.close()
-
-    def _default_lines(self) -> bytes:
-        """The header lines that uvicorn gives every answer: it makes a new list when the second changes."""
-        headers = self.server_state.default_headers
-        if self.default_lines[0] is not headers:
-            type(self).default_lines = (headers, b"".join(b"%b: %b\r\n" % header for header in headers))
-        return self.default_lines[1]
-
-    def _watch_for_idleness(self) -> None:
-        """Close the connection when it has been idle for as long as is allowed; one timer serves many requests."""
-        if self._idle_timer is None:
-            self._idle_timer = self.loop.call_later(self.timeout_keep_alive, self._check_idleness)
-
-    def _check_idleness(self) -> None:
-        self._idle_timer = None
-        rest = self._idle_since + self.timeout_keep_alive - self.loop.time()
-        if rest > 0 or self._is_answering or not self._is_between:
-            self._idle_timer = self.loop.call_later(max(rest, 1.0), self._check_idleness)
-        else:
-            self.transport.close()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        # Whatever ended the connection: a timer would keep all of it in memory.
-        self._unset_keepalive_if_required()
-        if self._idle_timer is not None:
-            self._idle_timer.cancel()
-            self._idle_timer = None
-        super().connection_lost(exc)
-
-    def eof_received(self) -> bool:  # type: ignore[override]
-        """The client sends no more, and may still read: what it is owed comes first."""
-        self._is_ended = True
-        if not (self._is_answering and self._is_between):
-            self.transport.close()
-        # TLS knows no half-closed connections, and asyncio complains of those who want one.
-        return self.transport.get_extra_info("sslcontext") is None
-
-    def on_response_complete(self) -> None:
-        super().on_response_complete()
-        if self._is_ended and not self._is_answering:
-            self.transport.close()
-
-    def pause_writing(self) -> None:
-        # A client that sends and does not read: what it sends next has to wait.
-        super().pause_writing()
-        self.flow.pause_reading()
-
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        self.flow.resume_reading()
 
     def shutdown(self) -> None:
         if self._request is None:
@@ -334,11 +283,29 @@ class FastLane(HttpToolsProtocol):
             self._request = self._request._replace(keep_alive=False)
 
 
+def is_plainest(asks: Asks) -> bool:
+    """Whether this is for ``OneRow``, if the body is."""
+    return asks.is_bare and asks.timeout_s is None and not (asks.is_csv or asks.is_gzip)
+
+
 def fast_lane(desk: PredictionDesk) -> type[FastLane] | None:
     """The protocol class for ``uvicorn.Config(http=…)``; None, with a line in the log, for a uvicorn that is not known."""
+    return _for_desk(FastLane, desk, known_heads={}, known_asks={})
+
+
+def guarded(desk: PredictionDesk) -> type[GuardedProtocol] | None:
+    """The same without the lane: predictions go uvicorn's way, like all other requests."""
+    return _for_desk(GuardedProtocol, desk)
+
+
+def _for_desk(base: type[Base], desk: PredictionDesk, **more: object) -> type[Base] | None:
     there = set(dir(HttpToolsProtocol)) | set(HttpToolsProtocol.__init__.__code__.co_names)
     missing = sorted(USED.difference(there))
     if missing:
-        log.warning("the fast lane steps aside: uvicorn %s has no %s", uvicorn.__version__, ", ".join(missing))
+        log.warning(
+            "no fast lane, and no limits but those of bodies: uvicorn %s has no %s",
+            uvicorn.__version__,
+            ", ".join(missing),
+        )
         return None
-    return type("FastLane", (FastLane,), {"desk": desk, "known_heads": {}, "known_asks": {}})
+    return type(base.__name__, (base,), {"desk": desk, "watch": Watch(), **more})

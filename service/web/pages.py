@@ -16,7 +16,7 @@ import service
 from service.errors import NoLiveModel, ProblemNotFound, all_errors, quoted
 from service.serving import metrics
 from service.store.names import ModelRef
-from service.web.errors import RouteNotFound, status_of
+from service.web.errors import Draining, RouteNotFound, status_of
 from service.web.openapi import with_keys
 from service.web.services import Services, json_response
 
@@ -48,7 +48,9 @@ class Pages:
         return json_response({"status": "live"})
 
     async def readyz(self, _: Request) -> Response:
-        """The default model answers."""
+        """The default model answers, and the service is not about to stop."""
+        if self._services.load.is_draining:
+            raise Draining("this service is stopping")
         data_plane = self._services.data_plane
         # In memory nearly always; else it is loaded, which may take long.
         is_loaded = data_plane.resolve_loaded(ModelRef(None)) is not None

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter_ns
 
+from service.errors import ServiceError
 from service.serving.data_plane import DataPlane
 from service.serving.metrics import Metrics
 from service.web.call import Answer, Asks, Call
 from service.web.dialects.native import NativeDialect
+from service.web.errors import problem_answer
 from service.web.keys.gate import Gate
+from service.web.load import Load
 from service.web.one_row import OneRow
 from service.web.request_id import request_id
 from service.web.tracing import Spans, named
@@ -31,8 +33,8 @@ READ_HEADERS = (
     "tracestate",
     "x-api-key",
     "x-request-id",
+    "x-request-timeout",
 )
-
 
 MS, US = 1_000_000, 1_000
 
@@ -49,44 +51,73 @@ class PredictionDesk:
         data_plane: DataPlane,
         metrics: Metrics,
         gate: Gate,
+        load: Load,
         *,
         root_path: str = "",
         spans: Spans | None = None,
     ) -> None:
         self.max_body_bytes = dialect.max_body_bytes
         self.answer_at_once = dialect.answer_at_once
+        self.load = load
         self._dialect = dialect
         self._metrics = metrics
         self._root_path = root_path
         self._spans = spans
-        # A span is made of what the shortest way does not keep.
-        self.one_row = OneRow(data_plane, metrics, gate) if spans is None else None
+        # A span is made of what the shortest way does not keep, and quotas are told in each answer.
+        is_short = spans is None and not gate.has_quotas
+        self.one_row = OneRow(data_plane, metrics, gate) if is_short else None
 
-    def call(self, path: str, query: bytes, headers: Mapping[str, str], body: bytes, asks: Asks | None = None) -> Call:
+    def call(
+        self, path: str, query: bytes, headers: Mapping[str, str], body: bytes, began: int, asks: Asks | None = None
+    ) -> Call:
         """The call with its id."""
-        return Call(path, query, headers, body, request_id(headers.get("x-request-id")), self._root_path, asks)
+        given_id = request_id(headers.get("x-request-id"))
+        return Call(path, query, headers, body, given_id, began, self._root_path, asks)
 
-    async def answer_in_thread(self, call: Call, parts: Sequence[bytes]) -> Answer:
-        """The answer to a call that ``answer_at_once`` left open, or would leave; ``parts``: of its body."""
+    async def answer_in_thread(
+        self, call: Call, parts: Sequence[bytes], is_wanted: Callable[[], bool] = lambda: True
+    ) -> Answer:
+        """The answer to a call that ``answer_at_once`` left open, or would leave; ``parts``: of its body.
+
+        Raises ClientDisconnect when the answer is not wanted any more at its turn.
+        """
+        timeout_s = None if call.asks is None else call.asks.timeout_s
+        expires = None if timeout_s is None else call.began + round(timeout_s * 1e9)
         self._metrics.started()
         try:
-            return await asyncio.to_thread(lambda: self._dialect.answer(call._replace(body=b"".join(parts))))
+            return await self.load.in_turn(
+                lambda: self._dialect.answer(call._replace(body=b"".join(parts))), expires=expires, is_wanted=is_wanted
+            )
+        except ServiceError as error:
+            return problem_answer(error, call.request_id, call.root_path)
         finally:
             self._metrics.ended()
 
-    def account(self, call: Call, answer: Answer, began: int) -> bytes:
+    def account(self, call: Call, answer: Answer) -> bytes:
         """Count the answer, and return the header lines that belong to it alone: id and timing."""
-        total = perf_counter_ns() - began
+        total = perf_counter_ns() - call.began
         count(self._metrics, call.path, answer, total)
         if self._spans is not None:
             self._spans.record("POST", call.path, answer.status, total * 1e-9, call.headers)
-        own = f"x-request-id: {call.request_id}\r\nserver-timing: {server_timing(answer, total)}\r\n"
-        return own.encode()
+        return own_lines(call.request_id, server_timing(answer, total)) + answer.own
 
-    def account_for_leaving(self, path: str, headers: Mapping[str, str], began: int) -> None:
-        """Count a request whose client left before its body was whole, as the other routes do: status 0."""
-        log.info("%s: the client left", named(request_id(headers.get("x-request-id")), headers))
-        self._metrics.answered("POST", path, 0, (perf_counter_ns() - began) * 1e-9)
+    def account_for_leaving(self, call: Call) -> None:
+        """Count a request whose client left before its answer, as the other routes do: status 0."""
+        log.info("%s: the client left", named(call.request_id, call.headers))
+        self._metrics.answered("POST", call.path, 0, (perf_counter_ns() - call.began) * 1e-9)
+
+    def refuse(self, error: ServiceError, more: Mapping[str, str]) -> tuple[Answer, bytes]:
+        """The counted answer to what never became a call, with ``more`` headers, and the header lines that are its own."""
+        given_id = request_id(None)
+        answer = problem_answer(error, given_id, self._root_path, more)
+        self._metrics.answered("", None, answer.status, 0.0)
+        self._metrics.rejected(answer.slug)
+        return answer, own_lines(given_id, "total;dur=0")
+
+
+def own_lines(given_id: str, timing: str) -> bytes:
+    """The header lines that belong to one answer alone."""
+    return f"x-request-id: {given_id}\r\nserver-timing: {timing}\r\n".encode()
 
 
 def count(metrics: Metrics, path: str, answer: Answer, total: int) -> None:

@@ -19,6 +19,7 @@ from service.serving.registry import ModelRegistry
 from service.serving.trainer_process import TrainerProcess
 from service.settings import Settings
 from service.web.keys.gate import Gate
+from service.web.load import Load
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class Services:
     trainer: TrainerProcess
     metrics: Metrics
     gate: Gate
+    load: Load
 
     def check_may_train(self, request: Request) -> None:
         """Raise CrossSite or TrainingDisabled; whether this client may is the gate's question, and comes before."""

@@ -237,7 +237,7 @@ def test_no_key_is_told(
         assert clients[0].post(TARGET, json=GOOD, headers={"X-API-Key": presented[1]}).status_code == 500
 
     told += [caplog.text, repr(read_keys(keys.path))]
-    told += [repr(Call("/predict", b"", {"x-api-key": marker}, b"", "id"))]
+    told += [repr(Call("/predict", b"", {"x-api-key": marker}, b"", "id", 0))]
     told += [repr(Request("/predict", b"", {"x-api-key": marker}, 0, keep_alive=True))]
     assert "a defect" in caplog.text
     assert [secret for secret in (*presented, *digests) if any(secret in text for text in told)] == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Mapping
 from time import perf_counter_ns
 from typing import TypeAlias
@@ -24,8 +25,9 @@ from service.tabular.table import Table
 from service.web.body import MediaType, inflate, is_gzip, media_type
 from service.web.call import Answer, Asks, Call, Predicted
 from service.web.dialects.voice import Voice
-from service.web.errors import InternalError, problem_answer
+from service.web.errors import InternalError, InvalidHeader, PayloadTooLarge, problem_answer
 from service.web.keys.gate import Access, Gate
+from service.web.load import expired
 from service.web.query import flag, interval_of, model_ref, query_parameters, threshold_of
 from service.web.services import check_same_site
 from service.web.tracing import named
@@ -40,6 +42,7 @@ KNOWN = {PREDICT: PARAMETERS, PREDICT_PROBA: (*PARAMETERS, "interval")}
 # A longer body is answered in a thread, since it would hold the event loop for a millisecond and more.
 AT_ONCE_BYTES = 128 * 1024
 MAX_VOICES = 64
+SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
 
 
 class NativeDialect:
@@ -57,7 +60,7 @@ class NativeDialect:
 
     def answer(self, call: Call) -> Answer:
         """The answer to any call, be it a refusal; any thread may ask, and it may take a while."""
-        answer = self._guarded(call, self._data_plane.resolve, simdjson.Parser())
+        answer = self._guarded(call, self._data_plane.resolve, simdjson.Parser(), self.max_body_bytes)
         assert answer is not None
         return answer
 
@@ -65,11 +68,11 @@ class NativeDialect:
         """The same on the event loop, or None where it would hold the loop; ``answer`` does it then, in a thread."""
         if len(call.body) > AT_ONCE_BYTES:
             return None
-        return self._guarded(call, self._data_plane.resolve_loaded, self._parser)
+        return self._guarded(call, self._data_plane.resolve_loaded, self._parser, AT_ONCE_BYTES)
 
-    def _guarded(self, call: Call, resolve: Resolve, parser: simdjson.Parser) -> Answer | None:
+    def _guarded(self, call: Call, resolve: Resolve, parser: simdjson.Parser, most_bytes: int) -> Answer | None:
         try:
-            return self._answer(call, resolve, parser)
+            return self._answer(call, resolve, parser, most_bytes)
         except ServiceError as error:
             return problem_answer(error, call.request_id, call.root_path)
         except Exception:
@@ -77,20 +80,42 @@ class NativeDialect:
             defect = InternalError("an internal error; the log has it under this request id")
             return problem_answer(defect, call.request_id, call.root_path)
 
-    def _answer(self, call: Call, resolve: Resolve, parser: simdjson.Parser) -> Answer | None:
+    def _answer(self, call: Call, resolve: Resolve, parser: simdjson.Parser, most_bytes: int) -> Answer | None:
+        if self._gate is None:
+            return self._admitted(call, resolve, parser, most_bytes)
+        let_in = self._gate.enter(Access.PREDICT, call.headers)
+        answer = self._admitted(call, resolve, parser, most_bytes)
+        if let_in.allowance is None:
+            return answer
+        if answer is None:
+            # The thread that takes over enters once more.
+            let_in.give_back()
+            return None
+        return answer._replace(own=let_in.allowance.lines)
+
+    def _admitted(self, call: Call, resolve: Resolve, parser: simdjson.Parser, most_bytes: int) -> Answer | None:
         began = perf_counter_ns()
-        if self._gate is not None:
-            self._gate.check(Access.PREDICT, call.headers)
         asks = call.asks or asks_of(call.path, call.query, call.headers)
-        body = inflate(call.body, self.max_body_bytes) if asks.is_gzip else call.body
-        stored = resolve(asks.ref)
-        if stored is None:
+        if asks.timeout_s is not None and began - call.began >= asks.timeout_s * 1e9:
+            raise expired()
+        body = self._inflated(call.body, most_bytes) if asks.is_gzip else call.body
+        stored = None if body is None else resolve(asks.ref)
+        if body is None or stored is None:
             return None
         voice = self._voices.get(id(stored)) or self._new_voice(stored)
         try:
             return self._predict(asks, voice, body, parser, began)
         except ServiceError as error:
             return problem_answer(error, call.request_id, call.root_path, {"Model-Version": voice.who})
+
+    def _inflated(self, body: bytes, most_bytes: int) -> bytes | None:
+        """The content of gzip ``body``, or None when it has more bytes than these and not too many."""
+        try:
+            return inflate(body, min(most_bytes, self.max_body_bytes))
+        except PayloadTooLarge:
+            if most_bytes >= self.max_body_bytes:
+                raise
+            return None
 
     def _predict(self, asks: Asks, voice: Voice, body: bytes, parser: simdjson.Parser, began: int) -> Answer:
         rows: Table | Matrix | None = None
@@ -140,8 +165,8 @@ def _few(asks: Asks, voice: Voice, rows: list[list[float]], began: int) -> Answe
 def asks_of(path: str, query: bytes, headers: Mapping[str, str]) -> Asks:
     """What a request for predictions asks for, its body aside; ``headers`` by lower-case name.
 
-    Raises CrossSite, UnknownField, InvalidParameter, InvalidName, InvalidVersion, UnsupportedMediaType or
-    UnsupportedEncoding.
+    Raises CrossSite, UnknownField, InvalidParameter, InvalidName, InvalidVersion, UnsupportedMediaType,
+    UnsupportedEncoding or InvalidHeader.
     """
     check_same_site(headers)
     parameters = query_parameters(query, KNOWN[path])
@@ -156,7 +181,18 @@ def asks_of(path: str, query: bytes, headers: Mapping[str, str]) -> Asks:
         is_bare=threshold is None and interval is None and not explain,
         is_csv=media_type(headers) is MediaType.CSV,
         is_gzip=is_gzip(headers),
+        timeout_s=timeout_of(headers),
     )
+
+
+def timeout_of(headers: Mapping[str, str]) -> float | None:
+    """The header ``X-Request-Timeout``: seconds that the client waits; raises InvalidHeader."""
+    text = headers.get("x-request-timeout")
+    if text is None:
+        return None
+    if not SECONDS.fullmatch(text) or float(text) == 0.0:
+        raise InvalidHeader("X-Request-Timeout must be seconds above 0, such as 0.5")
+    return float(text)
 
 
 def decode(body: bytes, schema: Schema, limits: Limits, *, is_csv: bool) -> Table:

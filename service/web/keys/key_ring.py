@@ -26,12 +26,12 @@ Stamp: TypeAlias = tuple[int, int, int, int]
 class Keys:
     """The keys of one reading of the file.
 
-    welcome: what was presented for what and was right, so that it need not be compared again.
+    welcome: the keys by what was presented for what and was right, so that it need not be compared again.
     """
 
     def __init__(self, keys: tuple[Key, ...]) -> None:
         self._keys = keys
-        self.welcome: set[tuple[str | None, str | None, str]] = set()
+        self.welcome: dict[tuple[str | None, str | None, str], Key] = {}
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -47,11 +47,11 @@ class Keys:
                 found = key
         return found
 
-    def remember(self, api_key: str | None, authorization: str | None, access: str) -> None:
+    def remember(self, api_key: str | None, authorization: str | None, access: str, key: Key) -> None:
         """Welcome these two headers from now on; what is refused is never remembered, so strangers fill no memory."""
         if len(self.welcome) >= MAX_WELCOME:
-            self.welcome = set()
-        self.welcome.add((api_key, authorization, access))
+            self.welcome = {}
+        self.welcome[api_key, authorization, access] = key
 
 
 class KeyRing:

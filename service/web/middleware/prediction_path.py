@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.errors import ServiceError
 from service.web.body import received
-from service.web.call import Answer
+from service.web.call import Answer, Call, pairs
 from service.web.dialects.native import KNOWN
 from service.web.errors import problem_answer
 from service.web.prediction_desk import PredictionDesk
@@ -31,28 +31,24 @@ class PredictionPath:
         try:
             answer, own = await self._answer(scope, receive, began)
         except ClientDisconnect:
-            self._desk.account_for_leaving(scope["path"], Headers(scope=scope), began)
+            self._desk.account_for_leaving(self._call(scope, b"", began))
             return
         start = {"type": "http.response.start", "status": answer.status}
         length = (b"content-length", b"%d" % len(answer.body))
         await send({**start, "headers": [*answer.head.pairs, length, *pairs(own)]})
         await send({"type": "http.response.body", "body": answer.body})
 
+    def _call(self, scope: Scope, body: bytes, began: int) -> Call:
+        return self._desk.call(scope["path"], scope["query_string"], Headers(scope=scope), body, began)
+
     async def _answer(self, scope: Scope, receive: Receive, began: int) -> tuple[Answer, bytes]:
-        path, query, headers = scope["path"], scope["query_string"], Headers(scope=scope)
         try:
             body = await received(Request(scope, receive), self._desk.max_body_bytes)
         except ServiceError as error:
-            call = self._desk.call(path, query, headers, b"")
+            call = self._call(scope, b"", began)
             answer = problem_answer(error, call.request_id, call.root_path)
         else:
-            call = self._desk.call(path, query, headers, body)
+            call = self._call(scope, body, began)
             at_once = self._desk.answer_at_once(call)
             answer = await self._desk.answer_in_thread(call, [body]) if at_once is None else at_once
-        return answer, self._desk.account(call, answer, began)
-
-
-def pairs(lines: bytes) -> list[tuple[bytes, bytes]]:
-    """Header lines as on the wire, one by one."""
-    split = (line.partition(b": ") for line in lines.splitlines())
-    return [(name, value) for name, _, value in split]
+        return answer, self._desk.account(call, answer)

@@ -1,0 +1,340 @@
+"""``GuardedProtocol``: uvicorn's HTTP protocol with limits, deadlines and refusals.
+
+uvicorn's own reads heads and bodies of any length at any pace, and answers what it cannot read in plain text.  Here a
+request whose end may be in doubt is refused with a problem, and the connection ends: its next bytes may be anything.
+Source: RFC 9112, sections 3, 5, 6 and 11.2.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Collection
+from enum import Enum
+from typing import Any, ClassVar
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+from service.errors import ServiceError
+from service.web.errors import InternalError, InvalidRequest, RequestTimeout, TemporaryReducedCapacity, TooManyChunks
+from service.web.prediction_desk import PredictionDesk
+from service.web.request_head import (
+    MOST_HEADER_BYTES,
+    MOST_HEADERS,
+    MOST_URL_BYTES,
+    check_head,
+    headers_too_large,
+    uri_too_long,
+)
+
+log = logging.getLogger("logitd.web")
+
+# From the first byte of a head to its last; from there to the last of the body, and a second more for each KiB of it.
+HEAD_S, BODY_S, LONGEST_BODY_S = 5.0, 10.0, 120.0
+BYTES_A_SECOND = 1024
+# For the client to read the refusal before the connection is gone; for it to take what it is owed.
+LINGER_S, STALLED_S = 2.0, 60.0
+LOOK_S = 0.5
+MOST_CHUNKS, MOST_CHUNK_OVERHEAD = 1 << 16, 1 << 20
+END_OF_LINE = b"\r\n"
+HEALTH = frozenset({b"/livez", b"/readyz", b"/healthz"})
+LAST = {"Connection": "close"}
+
+
+class Phase(Enum):
+    """Where a connection is in what it receives; LAST: it has had its last answer, and what it sends is passed over."""
+
+    IDLE = "idle"
+    HEAD = "head"
+    BODY = "body"
+    LAST = "last"
+
+
+class Watch:
+    """Looks at all connections of a loop now and then: one timer, however many there are."""
+
+    def __init__(self) -> None:
+        self._is_on = False
+
+    def begin(self, loop: asyncio.AbstractEventLoop, connections: Collection[Any]) -> None:
+        """Look until there are no connections."""
+        if not self._is_on:
+            self._is_on = True
+            loop.call_later(LOOK_S, self._look, loop, connections)
+
+    def _look(self, loop: asyncio.AbstractEventLoop, connections: Collection[Any]) -> None:
+        self._is_on = False
+        if connections:
+            self.begin(loop, connections)
+        now = loop.time()
+        for connection in tuple(connections):
+            connection.look(now)
+
+
+class GentleTransport:
+    """What a request that goes uvicorn's way writes to; its ``close`` lets the client read the answer first."""
+
+    def __init__(self, protocol: GuardedProtocol) -> None:
+        self._protocol = protocol
+        self.write = protocol.transport.write
+        self.is_closing = protocol.transport.is_closing
+
+    def close(self) -> None:
+        """See ``GuardedProtocol.close_gently``."""
+        self._protocol.close_gently()
+
+
+class GuardedProtocol(HttpToolsProtocol):
+    """One connection; ``guarded`` makes the class for a desk."""
+
+    desk: ClassVar[PredictionDesk]
+    watch: ClassVar[Watch]
+    default_lines: ClassVar[tuple[object, bytes]] = (None, b"")
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._phase = Phase.IDLE
+        self._is_ended = False
+        self._is_surplus = False
+        # By the loop's clock: the last byte, the beginning of the phase, and of what keeps an answer from being taken.
+        self._heard_at = self._since = self.loop.time()
+        self._stalled_at: float | None = None
+        # Bytes that are being parsed, of an incomplete head, of the body, of chunks around it, and that count as held.
+        self._fed = self._head_bytes = self._body_bytes = self._overhead = self._held = 0
+        self._n_chunks = 0
+        # The request that is being received, if it goes uvicorn's way.
+        self._own_cycle: RequestResponseCycle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        most = self.desk.load.most_connections
+        self._is_surplus = most is not None and len(self.connections) > most
+        self.watch.begin(self.loop, self.connections)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        # Whatever ended the connection: a timer would keep all of it in memory.
+        self._unset_keepalive_if_required()
+        self._let_go()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        self._heard_at = self.loop.time()
+        self._feed(data)
+
+    def _feed(self, data: bytes) -> None:
+        if self._phase is Phase.LAST:
+            return
+        self._fed = len(data)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            # A server may take no notice of an upgrade; what follows is the next request.
+            self.parser = httptools.HttpRequestParser(self)
+            self._feed(data[upgrade.args[0] :])
+        except httptools.HttpParserError as error:
+            self._refuse(refusal_of(error))
+        else:
+            self._check_rest(len(data))
+
+    def _check_rest(self, n_bytes: int) -> None:
+        """Bound what is not a whole head yet, and what is sent around the pieces of a body."""
+        if self._phase is Phase.HEAD:
+            self._head_bytes += n_bytes
+            if len(self.url) > MOST_URL_BYTES:
+                self._refuse(uri_too_long())
+            elif self._head_bytes > MOST_URL_BYTES + MOST_HEADER_BYTES or len(self.headers) > MOST_HEADERS:
+                self._refuse(headers_too_large())
+        elif self._phase is Phase.BODY and self._n_chunks:
+            self._overhead += n_bytes
+            if self._overhead > MOST_CHUNK_OVERHEAD or len(self.headers) > MOST_HEADERS:
+                self._refuse(TooManyChunks(f"more than {MOST_CHUNK_OVERHEAD} bytes around the pieces of the body"))
+
+    def message_begins(self) -> None:
+        """A request's first byte is there."""
+        self._phase = Phase.HEAD
+        self._since = self._heard_at
+        # The piece in which the head begins may hold the end of another request; it is bounded by being one piece.
+        self._head_bytes = -self._fed
+        self._own_cycle = None
+
+    def on_message_begin(self) -> None:
+        self.message_begins()
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._check_head()
+        self._phase = Phase.BODY
+        self._since = self._heard_at
+        self._body_bytes = self._n_chunks = 0
+        self._overhead = -self._fed
+        self.handle_head()
+
+    def handle_head(self) -> None:
+        """Start answering the request whose head is complete and in order."""
+        super().on_headers_complete()
+        self._own_cycle = self.cycle
+        self.cycle.transport = GentleTransport(self)  # type: ignore[assignment]
+        # What trails a body is not to pass for headers: the list is the application's by now.
+        self.headers = []
+
+    def _check_head(self) -> None:
+        check_head(self.parser.get_method(), self.url, self.parser.get_http_version(), self.headers)
+        if self._is_surplus and self.url.partition(b"?")[0] not in HEALTH:
+            raise TemporaryReducedCapacity(
+                "there are as many connections as this service keeps", hint="use one for several requests"
+            )
+
+    def on_chunk_header(self) -> None:
+        """A parser's callback, which uvicorn has no use for."""
+        self._n_chunks += 1
+        if self._n_chunks > MOST_CHUNKS:
+            raise TooManyChunks(f"the body may have at most {MOST_CHUNKS} chunks")
+
+    def on_body(self, body: bytes) -> None:
+        if not self.cycle.response_complete:
+            self.hold(len(body))
+        super().on_body(body)
+
+    def hold(self, n_bytes: int) -> None:
+        """So much more of a body is in memory; raises TemporaryReducedCapacity where it has no room."""
+        self._body_bytes += n_bytes
+        self._overhead -= n_bytes
+        if not self.desk.load.hold(n_bytes, self._held):
+            raise TemporaryReducedCapacity("the bodies that are being received fill the memory set aside for them")
+        self._held += n_bytes
+
+    def _let_go(self) -> None:
+        self.desk.load.let_go(self._held)
+        self._held = 0
+
+    def on_message_complete(self) -> None:
+        self._phase = Phase.IDLE
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._unset_keepalive_if_required()
+        self._let_go()
+        self._heard_at = self.loop.time()
+        if self._phase is Phase.LAST and not self.pipeline:
+            self._say_no_more()
+        elif self._is_ended and not self.is_answering:
+            self.transport.close()
+
+    @property
+    def is_answering(self) -> bool:
+        """Whether the answer to a request that goes uvicorn's way, or went to a thread, is not complete."""
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is not None and not cycle.response_complete
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """The client sends no more, and may still read: what it is owed comes first."""
+        self._is_ended = True
+        if not (self.is_answering and self._phase is Phase.IDLE):
+            self.transport.close()
+        # TLS knows no half-closed connections, and asyncio complains of those who want one.
+        return self.transport.get_extra_info("sslcontext") is None
+
+    def pause_writing(self) -> None:
+        # A client that sends and does not read: what it sends next has to wait.
+        super().pause_writing()
+        self._stalled_at = self.loop.time()
+        self.flow.pause_reading()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._stalled_at = None
+        self.flow.resume_reading()
+
+    def look(self, now: float) -> None:
+        """End the connection if its time is over."""
+        if self.transport.is_closing() and self._stalled_at is None:
+            self._stalled_at = now
+        if self._stalled_at is not None:
+            if now - self._stalled_at > STALLED_S:
+                self.transport.abort()
+        elif self._phase is Phase.LAST:
+            if now - self._since > LINGER_S:
+                self.transport.close()
+        elif self._phase is Phase.IDLE:
+            if not self.is_answering and now - self._heard_at > self.timeout_keep_alive:
+                self.transport.close()
+        elif self.flow.read_paused or (self._phase is Phase.HEAD and self.is_answering):
+            # It is not the client that keeps this one waiting.
+            self._since += LOOK_S
+        elif now - self._since > self._patience():
+            what = "header fields" if self._phase is Phase.HEAD else "body"
+            self._refuse(RequestTimeout(f"the {what} did not arrive in time"))
+
+    def _patience(self) -> float:
+        if self._phase is Phase.HEAD:
+            return HEAD_S
+        return min(BODY_S + self._body_bytes / BYTES_A_SECOND, LONGEST_BODY_S)
+
+    def _refuse(self, error: ServiceError) -> None:
+        """Answer what is being received with a problem, as the last answer of this connection."""
+        if self._phase is Phase.LAST or self.transport.is_closing():
+            return
+        own, self._own_cycle = self._own_cycle, None
+        is_owed = self.is_answering and self.cycle is not own
+        self._phase = Phase.LAST
+        self._since = self.loop.time()
+        if own is not None:
+            # The application waits for the rest of it, or for its turn to begin.
+            own.disconnected = True
+            own.message_event.set()
+            if self.pipeline:
+                self.pipeline.popleft()
+                is_owed = True
+        if is_owed:
+            # Answers to earlier requests come first, and end the connection.
+            return
+        if own is None or not own.response_started:
+            self.transport.write(self._refusal(error))
+        self._say_no_more()
+
+    def _refusal(self, error: ServiceError) -> bytes:
+        answer, own = self.desk.refuse(error, LAST)
+        length = b"content-length: %d\r\n" % len(answer.body)
+        head = (STATUS_LINE[answer.status], self._default_lines(), answer.head.wire, length, own, END_OF_LINE)
+        return b"".join((*head, answer.body))
+
+    def close_gently(self) -> None:
+        """Close after an answer, but read on for a moment what a client sends that has not seen it yet.
+
+        To close with bytes unread resets the connection, and what the client has not read of the answer is lost.
+        """
+        if self._phase is Phase.IDLE:
+            self.transport.close()
+        else:
+            self._say_no_more()
+
+    def _say_no_more(self) -> None:
+        self._phase = Phase.LAST
+        self._since = self.loop.time()
+        self._let_go()
+        if self._is_ended:
+            self.transport.close()
+            return
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.flow.resume_reading()
+
+    def _default_lines(self) -> bytes:
+        """The header lines that uvicorn gives every answer: it makes a new list when the second changes."""
+        headers = self.server_state.default_headers
+        if self.default_lines[0] is not headers:
+            type(self).default_lines = (headers, b"".join(b"%b: %b\r\n" % header for header in headers))
+        return self.default_lines[1]
+
+
+def refusal_of(error: httptools.HttpParserError) -> ServiceError:
+    """What to say of an error of the parser, or of one of ours in a callback of it."""
+    cause = error.__context__
+    if isinstance(cause, ServiceError):
+        return cause
+    if cause is None or isinstance(cause, httptools.HttpParserError):
+        return InvalidRequest("this is not one clear HTTP/1.1 request", hint="see RFC 9112")
+    log.error("a defect in the HTTP protocol", exc_info=cause)
+    return InternalError("an internal error; the log has it")

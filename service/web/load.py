@@ -1,0 +1,104 @@
+"""``Load``: what this process has taken on and not finished, and where it stops taking on more."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from time import perf_counter_ns
+from typing import TypeVar
+
+from starlette.requests import ClientDisconnect
+
+from service.web.errors import DeadlineExceeded, TemporaryReducedCapacity
+
+# They share the interpreter's lock with the event loop: more of them finish no sooner, and keep it waiting longer.
+THREADS = 2
+# Of bodies that are being received or answered, over all connections.
+MOST_BYTES = 256 << 20
+# Where one connection may always go, so that short requests get in while others are long.
+FREE_BYTES = 64 << 10
+NS = 1_000_000_000
+
+Result = TypeVar("Result")
+
+
+class Load:
+    """Bounds for one event loop, whose methods are for that loop alone.
+
+    most_in_flight: requests at most whose work runs in a thread or waits for one; the next is refused.
+    deadline_s: how long such work may wait; what has not begun by then is never begun.
+    most_connections: beyond these a new one gets nothing but health.  most_bytes: of bodies in memory.
+    is_draining: the process has been told to stop.
+    """
+
+    def __init__(self, most_in_flight: int, deadline_s: float, *, most_bytes: int = MOST_BYTES) -> None:
+        self.most_connections: int | None = None
+        self.is_draining = False
+        self.in_flight = 0
+        self._most_in_flight = most_in_flight
+        self._deadline = round(deadline_s * NS)
+        self._most_bytes = most_bytes
+        self._bytes = 0
+        self._threads = asyncio.Semaphore(THREADS)
+
+    def check(self) -> None:
+        """Raise TemporaryReducedCapacity when no more work can be taken in."""
+        if self.in_flight >= self._most_in_flight:
+            raise TemporaryReducedCapacity(
+                f"{self._most_in_flight} requests are being answered, which is as many as this service takes in at once",
+                hint="come back after the seconds in Retry-After, or start more workers (LOGITD_WORKERS)",
+            )
+
+    async def in_turn(
+        self, work: Callable[[], Result], *, expires: int | None = None, is_wanted: Callable[[], bool] = lambda: True
+    ) -> Result:
+        """The result of ``work``, done in a thread when its turn comes: first in, first out.
+
+        expires: by ``perf_counter_ns``, when the client gives up; the setting counts from now.
+        Raises TemporaryReducedCapacity at once when full, DeadlineExceeded when the turn came too late, and
+        ClientDisconnect when it had to wait and is not wanted any more; none of these begins the work.
+        """
+        self.check()
+        latest = perf_counter_ns() + self._deadline
+        expires = latest if expires is None else min(expires, latest)
+        self.in_flight += 1
+        try:
+            has_to_wait = self._threads.locked()
+            await self._turn(expires)
+            try:
+                if has_to_wait and not is_wanted():
+                    raise ClientDisconnect
+                return await asyncio.to_thread(work)
+            finally:
+                self._threads.release()
+        finally:
+            self.in_flight -= 1
+
+    async def _turn(self, expires: int) -> None:
+        try:
+            async with asyncio.timeout(max(0.0, (expires - perf_counter_ns()) / NS)):
+                await self._threads.acquire()
+        except TimeoutError:
+            raise expired() from None
+        if perf_counter_ns() >= expires:
+            self._threads.release()
+            raise expired()
+
+    def hold(self, n_bytes: int, held: int) -> bool:
+        """Whether a connection that holds ``held`` bytes may hold so many more; if so they count until ``let_go``."""
+        if self._bytes + n_bytes > self._most_bytes and held + n_bytes > FREE_BYTES:
+            return False
+        self._bytes += n_bytes
+        return True
+
+    def let_go(self, n_bytes: int) -> None:
+        """So many bytes of a body are not needed any more."""
+        self._bytes -= n_bytes
+
+
+def expired() -> DeadlineExceeded:
+    """The refusal of work whose time is over."""
+    return DeadlineExceeded(
+        "the time for this request was over before its turn came, and nothing was computed",
+        hint="send it again later, or allow more time (X-Request-Timeout, LOGITD_DEADLINE_S)",
+    )

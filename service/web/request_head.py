@@ -1,0 +1,61 @@
+"""The head of a request: how long it may be, and what leaves no doubt about where the request ends and for whom it is.
+
+What the parser refuses by itself (a length that is no number, two lengths, a length beside chunks, folded lines, control
+characters) does not come here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from service.web.errors import HeadersTooLarge, HttpVersionNotSupported, InvalidRequest, UriTooLong
+
+MOST_URL_BYTES, MOST_HEADER_BYTES, MOST_HEADERS = 8 << 10, 16 << 10, 100
+# RFC 9110, section 7.2: a name or address, perhaps a port, and no user, path or list.
+HOST = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+;=%-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
+
+
+def check_head(method: bytes, target: bytes, version: str, headers: Sequence[tuple[bytes, bytes]]) -> None:
+    """Raise UriTooLong, HeadersTooLarge, HttpVersionNotSupported, or InvalidRequest where two readers could differ.
+
+    headers: names in lower case, as often as they came.  Source: RFC 9112, sections 3.2 and 6.3.
+    """
+    if version not in {"1.1", "1.0"}:
+        raise HttpVersionNotSupported("send HTTP/1.1")
+    if len(target) > MOST_URL_BYTES:
+        raise uri_too_long()
+    if method == b"CONNECT" or b"#" in target:
+        raise InvalidRequest("the request target must be a path")
+    check_headers(headers, version)
+
+
+def check_headers(headers: Sequence[tuple[bytes, bytes]], version: str) -> None:
+    """See ``check_head``."""
+    if len(headers) > MOST_HEADERS:
+        raise headers_too_large()
+    n_bytes = n_hosts = 0
+    for name, value in headers:
+        n_bytes += len(name) + len(value) + 4
+        if name == b"host":
+            n_hosts += 1
+            if not HOST.fullmatch(value):
+                raise InvalidRequest("the header Host must be a name or an address, with or without a port")
+        elif name == b"content-length" and value[:1] == b"0" and value != b"0":
+            raise InvalidRequest("the Content-Length must be a number without leading zeros")
+        elif name == b"transfer-encoding" and (value.lower() != b"chunked" or version == "1.0"):
+            raise InvalidRequest("the Transfer-Encoding must be chunked, in HTTP/1.1")
+    if n_bytes > MOST_HEADER_BYTES:
+        raise headers_too_large()
+    if n_hosts > 1 or (n_hosts == 0 and version == "1.1"):
+        raise InvalidRequest("there must be one header Host")
+
+
+def headers_too_large() -> HeadersTooLarge:
+    """The refusal of more header fields than are read."""
+    return HeadersTooLarge(f"the header fields may be {MOST_HEADERS} with {MOST_HEADER_BYTES} bytes")
+
+
+def uri_too_long() -> UriTooLong:
+    """The refusal of a longer request target."""
+    return UriTooLong(f"the request target may have at most {MOST_URL_BYTES} bytes")

@@ -1,0 +1,227 @@
+"""What one process takes on: exactly so much, in turn, in time, and nothing for those who left."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from asking import GOOD, MakeClient
+from fastapi import FastAPI
+from starlette.requests import ClientDisconnect
+from wire import Wire, on_wire, request
+
+from service.web.dialects.native import NativeDialect
+from service.web.errors import DeadlineExceeded, TemporaryReducedCapacity
+from service.web.load import FREE_BYTES, THREADS, Load
+
+pytest_plugins = ("served",)
+
+LONG = json.dumps({"instances": [[1.0, 2.0, 3.0]] * 9000}).encode()
+TARGET = "/predict?model=abc"
+
+
+class Gate:
+    """Work that waits until it is let go, and remembers what was done."""
+
+    def __init__(self) -> None:
+        self.is_open = threading.Event()
+        self.done: list[int] = []
+
+    def work(self, number: int) -> int:
+        assert self.is_open.wait(30)
+        self.done.append(number)
+        return number
+
+
+def test_exactly_so_many_are_taken_in_and_the_next_is_refused_at_once() -> None:
+    """Of eight requests five are worked on, first in first out; the others are refused while those still wait."""
+
+    async def run() -> None:
+        load, gate = Load(5, 30.0), Gate()
+        tasks = [asyncio.create_task(load.in_turn(lambda n=n: gate.work(n))) for n in range(8)]
+        refused, _ = await asyncio.wait(tasks[5:])
+        assert not any(task.done() for task in tasks[:5])
+        gate.is_open.set()
+
+        assert all(isinstance(task.exception(), TemporaryReducedCapacity) for task in refused)
+        assert await asyncio.gather(*tasks[:5]) == [0, 1, 2, 3, 4]
+        assert sorted(gate.done[:THREADS]) == list(range(THREADS))
+        assert load.in_flight == 0
+        assert await load.in_turn(lambda: 7) == 7
+
+    asyncio.run(run())
+
+
+def test_what_waits_too_long_is_never_begun() -> None:
+    """By the setting and by the client's own deadline; the answer does not wait for those in front."""
+
+    async def run() -> None:
+        load, gate = Load(10, 0.2), Gate()
+        busy = [asyncio.create_task(load.in_turn(lambda: gate.work(0))) for _ in range(THREADS)]
+        await asyncio.sleep(0)
+        with pytest.raises(DeadlineExceeded):
+            await load.in_turn(lambda: gate.work(1))
+        with pytest.raises(DeadlineExceeded):
+            await load.in_turn(lambda: gate.work(1), expires=0)
+        gate.is_open.set()
+        await asyncio.gather(*busy)
+
+        assert gate.done == [0] * THREADS
+        assert load.in_flight == 0
+
+    asyncio.run(run())
+
+
+def test_nothing_is_computed_for_a_client_that_left_the_queue() -> None:
+    """At its turn the work is passed over, and the place is free for the next."""
+
+    async def run() -> None:
+        load, gate = Load(10, 30.0), Gate()
+        busy = [asyncio.create_task(load.in_turn(lambda: gate.work(0))) for _ in range(THREADS)]
+        left = asyncio.create_task(load.in_turn(lambda: gate.work(1), is_wanted=lambda: False))
+        await asyncio.sleep(0)
+        gate.is_open.set()
+        with pytest.raises(ClientDisconnect):
+            await left
+        await asyncio.gather(*busy)
+
+        assert gate.done == [0] * THREADS
+        assert await load.in_turn(lambda: gate.work(2)) == 2
+
+    asyncio.run(run())
+
+
+def test_bodies_fill_the_memory_that_is_set_aside_and_short_ones_go_on() -> None:
+    """A connection with little may always hold more; one with much only where there is room."""
+    load = Load(1, 1.0, most_bytes=4 * FREE_BYTES)
+
+    assert load.hold(4 * FREE_BYTES, 0)
+    assert not load.hold(1, FREE_BYTES)
+    assert load.hold(100, 0)
+    load.let_go(4 * FREE_BYTES + 100)
+    assert load.hold(1, FREE_BYTES)
+
+
+@pytest.fixture
+def slow(make_client: MakeClient, trained_store: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Wire, Gate]]:
+    """A service of two in flight, whose long predictions wait for the gate."""
+    gate, answer = Gate(), NativeDialect.answer
+    monkeypatch.setattr(NativeDialect, "answer", lambda dialect, call: (gate.work(0), answer(dialect, call))[1])
+    app = make_client(trained_store, max_in_flight=2).app
+    assert isinstance(app, FastAPI)
+    with on_wire(app) as wire:
+        # The version comes into memory by a thread too.
+        gate.is_open.set()
+        wire.send(request("POST", TARGET, body=json.dumps(GOOD).encode()))
+        assert wire.reply().status == 200
+        gate.is_open.clear()
+        yield wire, gate
+        gate.is_open.set()
+
+
+def test_a_full_service_refuses_long_bodies_before_they_come_and_answers_all_else(slow: tuple[Wire, Gate]) -> None:
+    """503 at the head, with Retry-After; health, short predictions and other paths are answered; then all goes on."""
+    wire, gate = slow
+    busy = [Wire(wire.port, wire.server) for _ in range(2)]
+    for one in busy:
+        one.send(request("POST", TARGET, body=LONG))
+    while wire.protocol.desk.load.in_flight < 2:
+        pass
+
+    wire.send(request("POST", TARGET, body=LONG)[: -len(LONG)])
+    refused = wire.reply()
+    wire.send(request("POST", TARGET, {"Transfer-Encoding": "chunked"}) + b"%x\r\n%b\r\n0\r\n\r\n" % (len(LONG), LONG))
+    counted = wire.reply()
+    others = []
+    for other in (request("GET", "/readyz"), request("GET", "/models"), request("POST", TARGET, body=b"[[1,2,3]]")):
+        wire.send(other)
+        others.append(wire.reply().status)
+    gate.is_open.set()
+
+    for answer in (refused, counted):
+        assert answer.status == 503
+        assert json.loads(answer.body)["type"] == "/problems/temporary-reduced-capacity"
+        assert int(answer.headers["retry-after"]) >= 1
+    assert others == [200, 200, 200]
+    assert [one.reply().status for one in busy] == [200, 200]
+    for one in busy:
+        one.close()
+
+
+def test_who_leaves_the_queue_is_not_computed_for(slow: tuple[Wire, Gate], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four are in flight, the last leaves: three are computed, and its place is free."""
+    wire, gate = slow
+    load = wire.protocol.desk.load
+    monkeypatch.setattr(load, "_most_in_flight", 4)
+    busy = [Wire(wire.port, wire.server) for _ in range(4)]
+    for number, one in enumerate(busy):
+        one.send(request("POST", TARGET, body=LONG))
+        while load.in_flight <= number:
+            pass
+    done = len(gate.done)
+
+    busy[3].close()
+    while not any(connection._is_ended for connection in wire.server.server_state.connections):
+        pass
+    gate.is_open.set()
+
+    assert [one.reply().status for one in busy[:3]] == [200, 200, 200]
+    while load.in_flight:
+        pass
+    assert len(gate.done) - done == 3
+    for one in busy[:3]:
+        one.close()
+
+
+def test_a_client_says_how_long_it_waits(slow: tuple[Wire, Gate]) -> None:
+    """Its time is over in the queue: 504, and nothing was computed; odd values are refused, large ones are as none."""
+    wire, gate = slow
+    wire.protocol.desk.load._most_in_flight = 4
+    busy = [Wire(wire.port, wire.server) for _ in range(2)]
+    for one in busy:
+        one.send(request("POST", TARGET, body=LONG))
+    while wire.protocol.desk.load.in_flight < 2:
+        pass
+
+    wire.send(request("POST", TARGET, {"X-Request-Timeout": "0.05"}, LONG))
+    late = wire.reply()
+    gate.is_open.set()
+    statuses = {}
+    for value in ("1", "0.5", "999999999", "0", "0.0", "-1", "nan", "1e3", "", "1,2", " "):
+        wire.send(request("POST", TARGET, {"X-Request-Timeout": value}, b"[[1,2,3]]"))
+        statuses[value] = wire.reply().status
+
+    assert late.status == 504
+    assert json.loads(late.body)["type"] == "/problems/deadline-exceeded"
+    assert statuses == {
+        **dict.fromkeys(("1", "0.5", "999999999"), 200),
+        **dict.fromkeys(("0", "0.0", "-1", "nan", "1e3", "", "1,2", " "), 400),
+    }
+    assert [one.reply().status for one in busy] == [200, 200]
+    for one in busy:
+        one.close()
+
+
+def test_what_inflates_to_a_long_body_is_answered_by_a_thread(
+    make_client: MakeClient, trained_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A few compressed bytes do not hold the event loop: the same answer comes from a thread."""
+    asked: list[int] = []
+    answer = NativeDialect.answer
+    monkeypatch.setattr(NativeDialect, "answer", lambda dialect, call: (asked.append(1), answer(dialect, call))[1])
+    client = make_client(trained_store)
+    headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+    client.post(TARGET, json=GOOD)
+    asked.clear()
+
+    short = client.post(TARGET, content=gzip.compress(json.dumps(GOOD).encode()), headers=headers)
+    assert (short.status_code, asked) == (200, [])
+    long = client.post(TARGET, content=gzip.compress(LONG), headers=headers)
+
+    assert (long.status_code, asked) == (200, [1])
+    assert len(long.json()["predictions"]) == 9000
