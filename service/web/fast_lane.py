@@ -19,9 +19,10 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from service.errors import ServiceError
 from service.web.call import Answer, Asks, Call
 from service.web.dialects.native import AT_ONCE_BYTES, PREDICT, PREDICT_PROBA, asks_of
-from service.web.guarded_protocol import END_OF_LINE, GuardedProtocol, Phase, Watch
+from service.web.guarded_protocol import END_OF_LINE, GuardedProtocol, Phase
 from service.web.keys.gate import KEY_HEADERS
 from service.web.prediction_desk import READ_HEADERS, PredictionDesk
+from service.web.watch import Watch
 
 log = logging.getLogger("logitd.web")
 
@@ -192,19 +193,18 @@ class FastLane(GuardedProtocol):
             self.known_asks[key] = asks
         return asks
 
-    def on_body(self, body: bytes) -> None:
+    def handle_body(self, body: bytes) -> None:
         if self._request is None:
-            super().on_body(body)
+            super().handle_body(body)
         else:
             self.hold(len(body))
             self._parts.append(body)
 
-    def on_message_complete(self) -> None:
+    def handle_end(self) -> None:
         """Answer a request of the lane, here or in a thread."""
         if self._request is None:
-            super().on_message_complete()
+            super().handle_end()
             return
-        self._phase = Phase.IDLE
         request, parts = self._request, self._parts
         self._request, self._parts = None, []
         self._remember(request)

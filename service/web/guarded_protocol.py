@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection
 from enum import Enum
 from typing import Any, ClassVar
 
@@ -24,9 +23,12 @@ from service.web.request_head import (
     MOST_HEADERS,
     MOST_URL_BYTES,
     check_head,
+    check_trailers,
     headers_too_large,
     uri_too_long,
+    without_upgrade,
 )
+from service.web.watch import LOOK_S, Watch
 
 log = logging.getLogger("logitd.web")
 
@@ -35,8 +37,8 @@ HEAD_S, BODY_S, LONGEST_BODY_S = 5.0, 10.0, 120.0
 BYTES_A_SECOND = 1024
 # For the client to read the refusal before the connection is gone; for it to take what it is owed.
 LINGER_S, STALLED_S = 2.0, 60.0
-LOOK_S = 0.5
-MOST_CHUNKS, MOST_CHUNK_OVERHEAD = 1 << 16, 1 << 20
+# Of a chunk its size and two ends of lines; extensions and trailers are passed over, and may have as much as a head.
+MOST_CHUNKS, BYTES_AROUND_A_CHUNK = 1 << 16, 16
 END_OF_LINE = b"\r\n"
 HEALTH = frozenset({b"/livez", b"/readyz", b"/healthz"})
 LAST = {"Connection": "close"}
@@ -49,27 +51,6 @@ class Phase(Enum):
     HEAD = "head"
     BODY = "body"
     LAST = "last"
-
-
-class Watch:
-    """Looks at all connections of a loop now and then: one timer, however many there are."""
-
-    def __init__(self) -> None:
-        self._is_on = False
-
-    def begin(self, loop: asyncio.AbstractEventLoop, connections: Collection[Any]) -> None:
-        """Look until there are no connections."""
-        if not self._is_on:
-            self._is_on = True
-            loop.call_later(LOOK_S, self._look, loop, connections)
-
-    def _look(self, loop: asyncio.AbstractEventLoop, connections: Collection[Any]) -> None:
-        self._is_on = False
-        if connections:
-            self.begin(loop, connections)
-        now = loop.time()
-        for connection in tuple(connections):
-            connection.look(now)
 
 
 class GentleTransport:
@@ -95,7 +76,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._phase = Phase.IDLE
-        self._is_ended = False
+        self._is_ended = self._is_silent = False
         self._is_surplus = False
         # By the loop's clock: the last byte, the beginning of the phase, and of what keeps an answer from being taken.
         self._heard_at = self._since = self.loop.time()
@@ -103,8 +84,11 @@ class GuardedProtocol(HttpToolsProtocol):
         # Bytes that are being parsed, of an incomplete head, of the body, of chunks around it, and that count as held.
         self._fed = self._head_bytes = self._body_bytes = self._overhead = self._held = 0
         self._n_chunks = 0
-        # The request that is being received, if it goes uvicorn's way.
+        # The request that is being received, if it goes uvicorn's way, or the head of one that wants to be upgraded.
         self._own_cycle: RequestResponseCycle | None = None
+        self._plain_head = b""
+        # A refusal that comes after answers to earlier requests.
+        self._last_words = b""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -129,9 +113,10 @@ class GuardedProtocol(HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            # A server may take no notice of an upgrade; what follows is the next request.
+            # The parser takes what follows for another protocol; here it is the body.
+            head, self._plain_head = self._plain_head, b""
             self.parser = httptools.HttpRequestParser(self)
-            self._feed(data[upgrade.args[0] :])
+            self._feed(head + data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
             self._refuse(refusal_of(error))
         else:
@@ -145,10 +130,10 @@ class GuardedProtocol(HttpToolsProtocol):
                 self._refuse(uri_too_long())
             elif self._head_bytes > MOST_URL_BYTES + MOST_HEADER_BYTES or len(self.headers) > MOST_HEADERS:
                 self._refuse(headers_too_large())
-        elif self._phase is Phase.BODY and self._n_chunks:
+        elif self._phase is Phase.BODY:
             self._overhead += n_bytes
-            if self._overhead > MOST_CHUNK_OVERHEAD or len(self.headers) > MOST_HEADERS:
-                self._refuse(TooManyChunks(f"more than {MOST_CHUNK_OVERHEAD} bytes around the pieces of the body"))
+            if self._overhead > MOST_HEADER_BYTES + self._n_chunks * BYTES_AROUND_A_CHUNK:
+                self._refuse(TooManyChunks("there are too many bytes around the chunks of the body"))
 
     def message_begins(self) -> None:
         """A request's first byte is there."""
@@ -164,6 +149,12 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._check_head()
+        if self.parser.should_upgrade():
+            self._plain_head = without_upgrade(*self._head())
+            return
+        if self.parser.get_http_version() == "1.0":
+            # That version knows no interim answers.
+            self.expect_100_continue = False
         self._phase = Phase.BODY
         self._since = self._heard_at
         self._body_bytes = self._n_chunks = 0
@@ -178,8 +169,11 @@ class GuardedProtocol(HttpToolsProtocol):
         # What trails a body is not to pass for headers: the list is the application's by now.
         self.headers = []
 
+    def _head(self) -> tuple[bytes, bytes, str, list[tuple[bytes, bytes]]]:
+        return self.parser.get_method(), self.url, self.parser.get_http_version(), self.headers
+
     def _check_head(self) -> None:
-        check_head(self.parser.get_method(), self.url, self.parser.get_http_version(), self.headers)
+        check_head(*self._head())
         if self._is_surplus and self.url.partition(b"?")[0] not in HEALTH:
             raise TemporaryReducedCapacity(
                 "there are as many connections as this service keeps", hint="use one for several requests"
@@ -192,14 +186,18 @@ class GuardedProtocol(HttpToolsProtocol):
             raise TooManyChunks(f"the body may have at most {MOST_CHUNKS} chunks")
 
     def on_body(self, body: bytes) -> None:
+        self._body_bytes += len(body)
+        self._overhead -= len(body)
+        self.handle_body(body)
+
+    def handle_body(self, body: bytes) -> None:
+        """Take in a piece of the body."""
         if not self.cycle.response_complete:
             self.hold(len(body))
         super().on_body(body)
 
     def hold(self, n_bytes: int) -> None:
         """So much more of a body is in memory; raises TemporaryReducedCapacity where it has no room."""
-        self._body_bytes += n_bytes
-        self._overhead -= n_bytes
         if not self.desk.load.hold(n_bytes, self._held):
             raise TemporaryReducedCapacity("the bodies that are being received fill the memory set aside for them")
         self._held += n_bytes
@@ -209,7 +207,15 @@ class GuardedProtocol(HttpToolsProtocol):
         self._held = 0
 
     def on_message_complete(self) -> None:
+        if self._plain_head:
+            return
+        if self._n_chunks:
+            check_trailers(self.headers)
         self._phase = Phase.IDLE
+        self.handle_end()
+
+    def handle_end(self) -> None:
+        """The request is whole."""
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
@@ -218,7 +224,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._let_go()
         self._heard_at = self.loop.time()
         if self._phase is Phase.LAST and not self.pipeline:
-            self._say_no_more()
+            self._say_last_words()
         elif self._is_ended and not self.is_answering:
             self.transport.close()
 
@@ -287,12 +293,15 @@ class GuardedProtocol(HttpToolsProtocol):
             if self.pipeline:
                 self.pipeline.popleft()
                 is_owed = True
-        if is_owed:
-            # Answers to earlier requests come first, and end the connection.
-            return
         if own is None or not own.response_started:
-            self.transport.write(self._refusal(error))
-        self._say_no_more()
+            self._last_words = self._refusal(error)
+        if not is_owed:
+            self._say_last_words()
+
+    def _say_last_words(self) -> None:
+        if not (self._is_silent or self.transport.is_closing()):
+            self.transport.write(self._last_words)
+            self._say_no_more()
 
     def _refusal(self, error: ServiceError) -> bytes:
         answer, own = self.desk.refuse(error, LAST)
@@ -308,10 +317,12 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._phase is Phase.IDLE:
             self.transport.close()
         else:
+            self.pipeline.clear()
             self._say_no_more()
 
     def _say_no_more(self) -> None:
         self._phase = Phase.LAST
+        self._is_silent = True
         self._since = self.loop.time()
         self._let_go()
         if self._is_ended:

@@ -12,8 +12,12 @@ from collections.abc import Sequence
 from service.web.errors import HeadersTooLarge, HttpVersionNotSupported, InvalidRequest, UriTooLong
 
 MOST_URL_BYTES, MOST_HEADER_BYTES, MOST_HEADERS = 8 << 10, 16 << 10, 100
-# RFC 9110, section 7.2: a name or address, perhaps a port, and no user, path or list.
-HOST = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+;=%-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
+MOST_PORT = 65_535
+# RFC 3986, section 3.2: a name or address, perhaps a port, and no user, path or list.
+AUTHORITY = rb"(?:(?:[A-Za-z0-9._~!$&'()*+;=-]|%[0-9A-Fa-f]{2})+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{0,5}))?"
+HOST = re.compile(AUTHORITY)
+# A path, or a whole URL, as clients send it to a proxy.
+TARGET = re.compile(rb"/.*|[Hh][Tt][Tt][Pp][Ss]?://" + AUTHORITY + rb"(?:[/?].*)?", re.DOTALL)
 
 
 def check_head(method: bytes, target: bytes, version: str, headers: Sequence[tuple[bytes, bytes]]) -> None:
@@ -25,7 +29,7 @@ def check_head(method: bytes, target: bytes, version: str, headers: Sequence[tup
         raise HttpVersionNotSupported("send HTTP/1.1")
     if len(target) > MOST_URL_BYTES:
         raise uri_too_long()
-    if method == b"CONNECT" or b"#" in target:
+    if method == b"CONNECT" or b"#" in target or not TARGET.fullmatch(target):
         raise InvalidRequest("the request target must be a path")
     check_headers(headers, version)
 
@@ -39,7 +43,8 @@ def check_headers(headers: Sequence[tuple[bytes, bytes]], version: str) -> None:
         n_bytes += len(name) + len(value) + 4
         if name == b"host":
             n_hosts += 1
-            if not HOST.fullmatch(value):
+            host = HOST.fullmatch(value)
+            if host is None or int(host[1] or b"0") > MOST_PORT:
                 raise InvalidRequest("the header Host must be a name or an address, with or without a port")
         elif name == b"content-length" and value[:1] == b"0" and value != b"0":
             raise InvalidRequest("the Content-Length must be a number without leading zeros")
@@ -59,3 +64,22 @@ def headers_too_large() -> HeadersTooLarge:
 def uri_too_long() -> UriTooLong:
     """The refusal of a longer request target."""
     return UriTooLong(f"the request target may have at most {MOST_URL_BYTES} bytes")
+
+
+def check_trailers(trailers: Sequence[tuple[bytes, bytes]]) -> None:
+    """Raise HeadersTooLarge for more fields behind a body than may be ahead of it; nothing reads them."""
+    n_bytes = sum(len(name) + len(value) + 4 for name, value in trailers)
+    if len(trailers) > MOST_HEADERS or n_bytes > MOST_HEADER_BYTES:
+        raise headers_too_large()
+
+
+def without_upgrade(method: bytes, target: bytes, version: str, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
+    """The head as bytes, without its wish to speak another protocol, of which a server need take no notice.
+
+    Source: RFC 9110, section 7.8.
+    """
+    kept = [(name, value) for name, value in headers if name not in {b"upgrade", b"connection"}]
+    options = [option.strip() for name, value in headers if name == b"connection" for option in value.split(b",")]
+    others = b", ".join(option for option in options if option.lower() not in {b"upgrade", b"http2-settings"})
+    lines = b"".join(b"%b: %b\r\n" % header for header in [*kept, (b"connection", others)] if header[1])
+    return b"%b %b HTTP/%b\r\n%b\r\n" % (method, target, version.encode(), lines)
