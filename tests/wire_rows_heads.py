@@ -206,6 +206,12 @@ CONNECTIONS = [
     Row("close in capitals", post("Connection: CLOSE", LENGTH), ("200",), closes=True),
     fine("a Connection that names the length", post("Connection: Content-Length", LENGTH)),
     fine("a Connection of commas", post("Connection: ,,", LENGTH)),
+    Row(
+        "Expect in HTTP/1.0",
+        head("POST /TARGET HTTP/1.0", f"Host: {HOST}", "Expect: 100-continue", LENGTH) + BODY,
+        ("200",),
+        closes=True,
+    ),
     Row("an expectation that is unknown", post("Expect: 200-maybe", LENGTH), ("200", "417"), closes=None),
     Row("a body of GET", head("GET /livez HTTP/1.1", f"Host: {HOST}", LENGTH) + BODY, ("200",), closes=None),
     Row("chunks of GET", head("GET /livez HTTP/1.1", f"Host: {HOST}", CHUNKED) + PLAIN, ("200",), closes=None),
