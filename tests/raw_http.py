@@ -123,6 +123,10 @@ class RawService:
         assert self.ask(request("GET", "/livez")).status == 200
         assert self.ask(GOOD).status == 200
 
+    def errors(self) -> list[str]:
+        """The lines of the log that tell of an error of the service; all of them once it has ended."""
+        return [line for line in self.log if "error" in line.lower() or "traceback" in line.lower()]
+
     def metric(self, start: str) -> float:
         """The sum of the metrics page's numbers whose lines begin so."""
         page = self.ask(request("GET", "/metrics")).body.decode()

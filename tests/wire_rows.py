@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from raw_http import BODY, HOST
 
+MIB = 1 << 20
 # Stands for the path and query of whatever is asked.
 TARGET_MARK = b"/TARGET"
 PREDICTIONS = ("/predict?model=abc", "/predict_proba?model=abc")
@@ -60,6 +61,11 @@ def bad(name: str, data: bytes, *says: str) -> Row:
 
 def fine(name: str, data: bytes) -> Row:
     return Row(name, data, ("200",), closes=False)
+
+
+def either(name: str, data: bytes, *says: str) -> Row:
+    """What one careful server takes and another refuses."""
+    return Row(name, data, ("200", *(says or (REFUSED,))), closes=None)
 
 
 def endless(name: str, data: bytes, *says: str) -> Row:
@@ -142,21 +148,20 @@ CODINGS = [
 HUGE = ("400 invalid-request", "413", "431 headers-too-large")
 CHUNKS = [
     *(sized(text) for text in (b"-9", b"+9", b" 9", b"9 ", b"\t9", b"9\t", b"0x9", b"9h", b"g", b"9_", b"9.0", b"9,")),
-    *(
-        sized(text)
-        for text in (b"", b";", b";a=b", b"9;", b"9;=", b'9;a="b', b"9;a b", b"9 9", b"\xb2", b"\xef\xbc\x99")
-    ),
+    *(sized(text) for text in (b"", b";", b";a=b", b"9;", b'9;a="b', b"9;a b", b"9 9", b"\xb2", b"\xef\xbc\x99")),
     *(
         sized(text)
         for text in (b"9\0", b"9;a\0b", b"9;a=\0", b"9;a\rb", b"9;\r", b"9\r", b"9;a\nb", b"9;\n", b"9;a=\x7f")
     ),
     *(sized(text) for text in (b"F" * 17, b"1" + b"0" * 16 + b"9", b"1" + b"0" * 15 + b"9")),
-    sized(b"0" * 100_000 + b"9", *HUGE),
-    sized(b"9;" + b"a" * (1 << 20), *HUGE),
-    sized(b"9;a=" + b"b" * 100_000, *HUGE),
-    sized(b'9;a="' + b"b" * 100_000 + b'"', *HUGE),
-    endless("H10 a size that never ends", post(CHUNKED, body=b"0" * 1_000_000), *HUGE),
-    endless("H10 an extension that never ends", post(CHUNKED, body=b"9;" + b"a" * 1_000_000), *HUGE),
+    # What the parser lets pass is in no doubt about the size.
+    either("H10 an extension without name", post(CHUNKED, body=PLAIN.replace(b"9\r", b"9;=\r"))),
+    sized(b"0" * 2 * MIB + b"9", *HUGE),
+    sized(b"9;" + b"a" * 2 * MIB, *HUGE),
+    sized(b"9;a=" + b"b" * 2 * MIB, *HUGE),
+    sized(b'9;a="' + b"b" * 2 * MIB + b'"', *HUGE),
+    endless("H10 a size that never ends", post(CHUNKED, body=b"0" * 2 * MIB), *HUGE),
+    endless("H10 an extension that never ends", post(CHUNKED, body=b"9;" + b"a" * 2 * MIB), *HUGE),
     chunks("a bare LF after a size", b"9\n" + BODY + b"\r\n0\r\n\r\n"),
     chunks("a bare LF after a chunk", b"9\r\n" + BODY + b"\n0\r\n\r\n"),
     chunks("a bare LF after the last size", b"9\r\n" + BODY + b"\r\n0\n\r\n"),
@@ -185,8 +190,8 @@ TRAILERS = [
     trailed("after a bare LF", b"X-Sum: 1\nX-Other: 2\r\n\r\n"),
     trailed("that is a request", b"GET /livez HTTP/1.1\r\n\r\n"),
     trailed("of 100 KB", b"X-Sum: " + b"1" * 100_000 + b"\r\n\r\n", *HUGE),
-    endless("a trailer that never ends", post(CHUNKED, body=PLAIN[:-2] + b"X-Sum: " + b"1" * 1_000_000), *HUGE),
-    endless("trailers without end", post(CHUNKED, body=PLAIN[:-2] + b"X-Sum: 1\r\n" * 100_000), *HUGE),
+    endless("a trailer that never ends", post(CHUNKED, body=PLAIN[:-2] + b"X-Sum: " + b"1" * 2 * MIB), *HUGE),
+    endless("trailers without end", post(CHUNKED, body=PLAIN[:-2] + b"X-Sum: 1\r\n" * 200_000), *HUGE),
     trailed("101 times", b"X-Sum: 1\r\n" * 101 + b"\r\n", *HUGE),
 ]
 

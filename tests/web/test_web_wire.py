@@ -28,7 +28,7 @@ def service(request: pytest.FixtureRequest, trained_store: Path) -> Iterator[Raw
     """The service over the store for reading, with the fast lane and without; at the end its log tells of no error."""
     with raw_service(trained_store, LOGITD_FAST_LANE=request.param) as running:
         yield running
-    assert [line for line in running.log if "ERROR" in line or "Traceback" in line] == []
+    assert not running.errors(), "".join(running.log)
 
 
 def pieces(row: Row, data: bytes) -> list[bytes]:
@@ -89,12 +89,17 @@ def test_odd_requests_in_pieces_get_the_same_answer(service: RawService, row: Ro
 
 @pytest.mark.parametrize("row", ROWS, ids=str)
 def test_odd_requests_behind_a_good_one_do_not_overtake_it(service: RawService, row: Row) -> None:
-    """In one piece with a request before them: that is answered first, and nothing behind the odd one is."""
+    """In one piece with a request before them: that is answered first, and nothing behind the odd one is.
+
+    What ends the connection may also do so without a word: the answer that is owed may be the last one.
+    """
     with service.line() as line:
         line.say([GOOD + sent(row)])
 
         good = line.reply()
         assert good is not None
         assert good.status == 200
-        check_answer(row, line.reply())
+        reply = line.reply()
+        if reply is not None or not row.closes or 200 in row.statuses:
+            check_answer(row, reply)
         check_end(row, line)

@@ -31,7 +31,7 @@ def service(request: pytest.FixtureRequest, trained_store: Path) -> Iterator[Raw
     """The service over the store for reading, with the fast lane and without; at the end its log tells of no error."""
     with raw_service(trained_store, LOGITD_FAST_LANE=request.param) as running:
         yield running
-    assert [line for line in running.log if "ERROR" in line or "Traceback" in line] == []
+    assert not running.errors(), "".join(running.log)
 
 
 def many_chunks(n: int) -> bytes:

@@ -6,6 +6,7 @@ import re
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -147,8 +148,8 @@ def until_refused(service: RawService, data: bytes) -> list[Reply]:
 def test_a_service_that_stops_says_so_and_answers(trained_store: Path, lane: str) -> None:
     """H38: after SIGTERM readiness is 503 ``draining``; requests on open connections get their answer, and it is the last."""
     ready, live = request("GET", "/readyz"), request("GET", "/livez")
-    with raw_service(trained_store, LOGITD_FAST_LANE=lane) as service:
-        lines = [service.line() for _ in range(200)]
+    with raw_service(trained_store, LOGITD_FAST_LANE=lane) as service, ExitStack() as opened:
+        lines = [opened.enter_context(service.line()) for _ in range(200)]
         for line in lines:
             line.say([live])
             assert (first := line.reply()) is not None

@@ -97,6 +97,21 @@ def test_an_upgrade_that_is_not_made_loses_nothing(service: RawService, protocol
     assert conversation(service, *(asked[index : index + 1] for index in range(len(asked))), LAST) == [200, 200]
 
 
+@pytest.mark.parametrize("protocol", ["h2c", "websocket"])
+@pytest.mark.parametrize("path", [TARGET, "/train", "/nowhere", "/livez"])
+def test_the_body_of_an_upgrade_is_no_request(service: RawService, protocol: str, path: str) -> None:
+    """Where a server took the upgrade, what follows the head would be no HTTP; here it is the body that was announced."""
+    lines = (f"Host: {HOST}", "Connection: Upgrade", f"Upgrade: {protocol}", "Content-Type: text/plain")
+    asked = head(f"POST {path} HTTP/1.1", *lines, f"Content-Length: {len(SMUGGLED)}") + SMUGGLED
+
+    with service.line() as line:
+        line.say([asked + LAST])
+        replies = line.rest()
+
+    assert len(replies) in {1, 2}
+    assert all(reply.headers["x-request-id"] != "smuggled" for reply in replies)
+
+
 UNREAD = [
     "POST /nowhere",
     "GET /livez",

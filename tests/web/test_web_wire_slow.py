@@ -103,8 +103,7 @@ def outcome(service: RawService, case: Slow) -> tuple[int, ...] | str:
                 break
         try:
             line.say([case.closing])
-            for reply in iter(line.reply, None):
-                replies.append(reply)
+            replies.extend(iter(line.reply, None))
         except TimeoutError:
             return f"after {[reply.status for reply in replies]} the connection is still open"
     for reply in replies:
