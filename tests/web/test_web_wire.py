@@ -1,0 +1,105 @@
+"""What a careful server says to each odd request, on the real socket of the real process.
+
+Each is sent alone to each route that takes bodies, in pieces, and behind a good one; with the fast lane and without.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from raw_http import GOOD, LAST, Line, RawService, check_problem, raw_service
+from wire import Reply, request
+from wire_rows import FRAMING, ROUTES, TARGET_MARK, Row
+from wire_rows_heads import HEADS
+
+pytest_plugins = ("served",)
+
+ROWS = [*FRAMING, *HEADS]
+MOST_PIECES = 400
+# What comes behind a request that ends its connection, and must not be looked at.
+SECOND = request("GET", "/version", {"X-Request-Id": "second"})
+
+
+@pytest.fixture(scope="module", params=["on", "off"], ids="lane {}".format)
+def service(request: pytest.FixtureRequest, trained_store: Path) -> Iterator[RawService]:
+    """The service over the store for reading, with the fast lane and without; at the end its log tells of no error."""
+    with raw_service(trained_store, LOGITD_FAST_LANE=request.param) as running:
+        yield running
+    assert not running.errors(), "".join(running.log)
+
+
+def pieces(row: Row, data: bytes) -> list[bytes]:
+    """Byte by byte; what is long is cut at random."""
+    if len(data) <= MOST_PIECES:
+        return [data[index : index + 1] for index in range(len(data))]
+    cuts = sorted(random.Random(row.name).sample(range(1, len(data)), 40))
+    return [data[begin:end] for begin, end in zip([0, *cuts], [*cuts, None], strict=True)]
+
+
+def check_answer(row: Row, reply: Reply | None) -> None:
+    """It is one of those that are right for the row, and says whether it is the last one."""
+    assert reply is not None, "the connection ended without an answer"
+    if reply.status == 200:
+        assert 200 in row.statuses
+    else:
+        check_problem(reply, row.statuses)
+    if row.closes is not None:
+        assert (reply.headers.get("connection") == "close") == row.closes
+
+
+def check_end(row: Row, line: Line) -> None:
+    """The connection ends without another answer, or a good request is answered on it."""
+    if row.closes is not True and line.say([LAST]):
+        after = [reply.status for reply in line.rest()]
+        assert after == [200] or (row.closes is None and after == [])
+    else:
+        assert line.rest() == []
+
+
+def sent(row: Row, target: str = ROUTES[0]) -> bytes:
+    """The bytes of the row for one route, and a request behind it that must not be answered."""
+    data = row.data.replace(TARGET_MARK, target.encode())
+    return data + SECOND if row.closes and not row.is_endless else data
+
+
+@pytest.mark.parametrize("row", ROWS, ids=str)
+def test_odd_requests_get_their_answer(service: RawService, row: Row) -> None:
+    """Status, slug and the end of the connection are as the table says, on every route, and the service goes on."""
+    for target in row.routes:
+        with service.line() as line:
+            line.say([sent(row, target)])
+
+            check_answer(row, line.reply())
+            check_end(row, line)
+    service.check_alive()
+
+
+@pytest.mark.parametrize("row", ROWS, ids=str)
+def test_odd_requests_in_pieces_get_the_same_answer(service: RawService, row: Row) -> None:
+    """Byte by byte, or cut at random where they are long."""
+    with service.line() as line:
+        line.say(pieces(row, sent(row)))
+
+        check_answer(row, line.reply())
+        check_end(row, line)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=str)
+def test_odd_requests_behind_a_good_one_do_not_overtake_it(service: RawService, row: Row) -> None:
+    """In one piece with a request before them: that is answered first, and nothing behind the odd one is.
+
+    What ends the connection may also do so without a word: the answer that is owed may be the last one.
+    """
+    with service.line() as line:
+        line.say([GOOD + sent(row)])
+
+        good = line.reply()
+        assert good is not None
+        assert good.status == 200
+        reply = line.reply()
+        if reply is not None or not row.closes or 200 in row.statuses:
+            check_answer(row, reply)
+        check_end(row, line)
