@@ -118,13 +118,18 @@ class Server(uvicorn.Server):
         self._load = load
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """A signal to stop: not ready from now on."""
-        self._load.is_draining = True
+        """A signal to stop: not ready from now on, and each answer is the last of its connection."""
+        self._begin_to_drain()
         super().handle_exit(sig, frame)
 
+    def _begin_to_drain(self) -> None:
+        if not self._load.is_draining:
+            self._load.is_draining = True
+            self.server_state.default_headers = [*self.server_state.default_headers, (b"connection", b"close")]
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._begin_to_drain()
         self._before_stop()
-        self.server_state.default_headers = [*self.server_state.default_headers, (b"connection", b"close")]
         for _ in range(LAST_LOOKS):
             await asyncio.sleep(LOOK_S)
         for server in self.servers:

@@ -39,11 +39,15 @@ MODEL_IN_JSON = re.compile(rb'"model"\s*:\s*"([^"\\]{0,64})"')
 
 @dataclass(frozen=True, slots=True)
 class TrainingJob:
-    """A body for ``/train`` as it arrived, and the query parameters that go with CSV."""
+    """A body for ``/train`` as it arrived, and the query parameters that go with CSV.
+
+    timeout_s: for how long the client waits, where it says so.
+    """
 
     body: bytes
     is_csv: bool
     parameters: Mapping[str, str]
+    timeout_s: float | None = None
 
     @property
     def digest(self) -> str:
@@ -134,12 +138,13 @@ class TrainerProcess:
                 await child.wait()
 
     async def _talk(self, child: Process, job: TrainingJob) -> dict[str, Any]:
+        timeout_s = min(self._limits.timeout_s, job.timeout_s or self._limits.timeout_s)
         try:
-            async with asyncio.timeout(self._limits.timeout_s):
+            async with asyncio.timeout(timeout_s):
                 output, complaints = await child.communicate(self._header(job) + job.body)
         except TimeoutError:
             raise TrainTimeout(
-                f"training was stopped after {self._limits.timeout_s:g} seconds; use `logitd train` offline"
+                f"training was stopped after {timeout_s:g} seconds; use `logitd train` offline"
             ) from None
         if complaints:
             log.warning("trainer: %s", complaints.decode(errors="replace").strip()[-2000:])

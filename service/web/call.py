@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from starlette.datastructures import Headers
+
 from service.store.names import ModelRef
 
 
@@ -89,3 +91,10 @@ def pairs(lines: bytes) -> list[tuple[bytes, bytes]]:
     """Header lines as on the wire, one by one."""
     split = (line.partition(b": ") for line in lines.splitlines())
     return [(name, value) for name, _, value in split]
+
+
+def joined(headers: Mapping[str, str], name: str) -> str | None:
+    """A header; two of one name make a list, as RFC 9110 has it and as the lane writes them, and a list is no key."""
+    if isinstance(headers, Headers):
+        return ", ".join(headers.getlist(name)) if name in headers else None
+    return headers.get(name)

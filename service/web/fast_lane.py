@@ -21,6 +21,7 @@ from service.web.call import Answer, Asks, Call
 from service.web.dialects.native import AT_ONCE_BYTES, PREDICT, PREDICT_PROBA, asks_of
 from service.web.guarded_protocol import END_OF_LINE, GuardedProtocol, Phase
 from service.web.keys.gate import KEY_HEADERS
+from service.web.load import TIMEOUT
 from service.web.prediction_desk import READ_HEADERS, PredictionDesk
 from service.web.watch import Watch
 
@@ -36,13 +37,15 @@ USED = frozenset(
     {
         *("connection_lost", "connection_made", "data_received", "on_body", "on_headers_complete", "on_message_begin"),
         *("on_message_complete", "on_response_complete", "pause_writing", "resume_writing", "shutdown"),
-        *("eof_received", "connections", "pipeline"),
+        *("eof_received", "on_header", "connections", "pipeline", "_start_asgi_task"),
         *("_unset_keepalive_if_required", "timeout_keep_alive", "timeout_keep_alive_task"),
         *("cycle", "expect_100_continue", "flow", "headers", "loop", "parser", "server_state", "tasks", "transport"),
     }
 )
 # A head with one of these does not come again.
 ONCE = frozenset({"traceparent", "tracestate", "x-request-id"})
+# Of these a second one makes a list, which is no value.
+JOINED = frozenset({*KEY_HEADERS, TIMEOUT})
 MAX_KNOWN, MAX_HEAD_BYTES = 256, 2048
 
 Base = TypeVar("Base", bound=GuardedProtocol)
@@ -165,7 +168,7 @@ class FastLane(GuardedProtocol):
             key = NAMES.get(name)
             if key is not None and key not in headers:
                 headers[key] = value.decode("latin-1")
-            elif key in KEY_HEADERS:
+            elif key in JOINED:
                 headers[key] += ", " + value.decode("latin-1")
         length = int(headers.get("content-length", "-1"))
         if not 0 <= length <= self.desk.max_body_bytes:
@@ -243,7 +246,7 @@ class FastLane(GuardedProtocol):
         # The parts of a long body become one in the thread: on the loop that would take milliseconds.
         call = self.desk.call(request.path, request.query, request.headers, b"", self._began, request.asks)
         pending = Pending(keep_alive=request.keep_alive)
-        self.cycle = pending  # type: ignore[assignment]
+        self.cycle = self._running = pending  # type: ignore[assignment]
 
         def is_wanted() -> bool:
             # A client may end its side and wait for the answer; most of those that do so in a queue have given up.

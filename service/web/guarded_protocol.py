@@ -8,15 +8,16 @@ Source: RFC 9112, sections 3, 5, 6 and 11.2.
 from __future__ import annotations
 
 import asyncio
-import logging
 from enum import Enum
 from typing import Any, ClassVar
 
 import httptools
+from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from service.errors import ServiceError
-from service.web.errors import InternalError, InvalidRequest, RequestTimeout, TemporaryReducedCapacity, TooManyChunks
+from service.web.errors import RequestTimeout, TemporaryReducedCapacity, TooManyChunks
+from service.web.gentle_transport import GentleTransport
 from service.web.prediction_desk import PredictionDesk
 from service.web.request_head import (
     MOST_HEADER_BYTES,
@@ -25,12 +26,11 @@ from service.web.request_head import (
     check_head,
     check_trailers,
     headers_too_large,
+    refusal_of,
     uri_too_long,
     without_upgrade,
 )
 from service.web.watch import LOOK_S, Watch
-
-log = logging.getLogger("logitd.web")
 
 # From the first byte of a head to its last; from there to the last of the body, and a second more for each KiB of it.
 HEAD_S, BODY_S, LONGEST_BODY_S = 5.0, 10.0, 120.0
@@ -53,19 +53,6 @@ class Phase(Enum):
     LAST = "last"
 
 
-class GentleTransport:
-    """What a request that goes uvicorn's way writes to; its ``close`` lets the client read the answer first."""
-
-    def __init__(self, protocol: GuardedProtocol) -> None:
-        self._protocol = protocol
-        self.write = protocol.transport.write
-        self.is_closing = protocol.transport.is_closing
-
-    def close(self) -> None:
-        """See ``GuardedProtocol.close_gently``."""
-        self._protocol.close_gently()
-
-
 class GuardedProtocol(HttpToolsProtocol):
     """One connection; ``guarded`` makes the class for a desk."""
 
@@ -84,7 +71,8 @@ class GuardedProtocol(HttpToolsProtocol):
         # Bytes that are being parsed, of an incomplete head, of the body, of chunks around it, and that count as held.
         self._fed = self._head_bytes = self._body_bytes = self._overhead = self._held = 0
         self._n_chunks = 0
-        # The request that is being received, if it goes uvicorn's way, or the head of one that wants to be upgraded.
+        # What is being answered; what is being received, if it goes uvicorn's way; its head, if it wants an upgrade.
+        self._running: RequestResponseCycle | None = None
         self._own_cycle: RequestResponseCycle | None = None
         self._plain_head = b""
         # A refusal that comes after answers to earlier requests.
@@ -128,7 +116,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._head_bytes += n_bytes
             if len(self.url) > MOST_URL_BYTES:
                 self._refuse(uri_too_long())
-            elif self._head_bytes > MOST_URL_BYTES + MOST_HEADER_BYTES or len(self.headers) > MOST_HEADERS:
+            elif self._head_bytes > MOST_URL_BYTES + MOST_HEADER_BYTES:
                 self._refuse(headers_too_large())
         elif self._phase is Phase.BODY:
             self._overhead += n_bytes
@@ -146,6 +134,15 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         self.message_begins()
         super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """As uvicorn's, up to so many, of a head or behind a body."""
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
+        if len(self.headers) > MOST_HEADERS:
+            raise headers_too_large()
 
     def on_headers_complete(self) -> None:
         self._check_head()
@@ -165,7 +162,7 @@ class GuardedProtocol(HttpToolsProtocol):
         """Start answering the request whose head is complete and in order."""
         super().on_headers_complete()
         self._own_cycle = self.cycle
-        self.cycle.transport = GentleTransport(self)  # type: ignore[assignment]
+        self.cycle.transport = GentleTransport(self.transport, self.close_gently)  # type: ignore[assignment]
         # What trails a body is not to pass for headers: the list is the application's by now.
         self.headers = []
 
@@ -182,7 +179,8 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_chunk_header(self) -> None:
         """A parser's callback, which uvicorn has no use for."""
         self._n_chunks += 1
-        if self._n_chunks > MOST_CHUNKS:
+        # The last one is empty.
+        if self._n_chunks > MOST_CHUNKS + 1:
             raise TooManyChunks(f"the body may have at most {MOST_CHUNKS} chunks")
 
     def on_body(self, body: bytes) -> None:
@@ -223,10 +221,18 @@ class GuardedProtocol(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         self._let_go()
         self._heard_at = self.loop.time()
-        if self._phase is Phase.LAST and not self.pipeline:
+        if self._phase is Phase.LAST and not self._is_running:
             self._say_last_words()
         elif self._is_ended and not self.is_answering:
             self.transport.close()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
+    @property
+    def _is_running(self) -> bool:
+        return self._running is not None and not self._running.response_complete
 
     @property
     def is_answering(self) -> bool:
@@ -283,20 +289,23 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._phase is Phase.LAST or self.transport.is_closing():
             return
         own, self._own_cycle = self._own_cycle, None
-        is_owed = self.is_answering and self.cycle is not own
+        is_owed = self._is_running and self._running is not own
         self._phase = Phase.LAST
         self._since = self.loop.time()
-        if own is not None:
-            # The application waits for the rest of it, or for its turn to begin.
-            own.disconnected = True
-            own.message_event.set()
-            if self.pipeline:
-                self.pipeline.popleft()
-                is_owed = True
         if own is None or not own.response_started:
             self._last_words = self._refusal(error)
+        if own is not None:
+            self._give_up(own)
+        # Answers to earlier requests come first.
         if not is_owed:
             self._say_last_words()
+
+    def _give_up(self, own: RequestResponseCycle) -> None:
+        """Let the application know, which waits for the rest of this request, or for its turn to begin with it."""
+        own.disconnected = own.response_complete = True
+        own.message_event.set()
+        if self.pipeline and self.pipeline[0][0] is own:
+            self.pipeline.popleft()
 
     def _say_last_words(self) -> None:
         if not (self._is_silent or self.transport.is_closing()):
@@ -338,14 +347,3 @@ class GuardedProtocol(HttpToolsProtocol):
         if self.default_lines[0] is not headers:
             type(self).default_lines = (headers, b"".join(b"%b: %b\r\n" % header for header in headers))
         return self.default_lines[1]
-
-
-def refusal_of(error: httptools.HttpParserError) -> ServiceError:
-    """What to say of an error of the parser, or of one of ours in a callback of it."""
-    cause = error.__context__
-    if isinstance(cause, ServiceError):
-        return cause
-    if cause is None or isinstance(cause, httptools.HttpParserError):
-        return InvalidRequest("this is not one clear HTTP/1.1 request", hint="see RFC 9112")
-    log.error("a defect in the HTTP protocol", exc_info=cause)
-    return InternalError("an internal error; the log has it")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from time import perf_counter_ns
 from typing import TypeVar
 
 from starlette.requests import ClientDisconnect
 
-from service.web.errors import DeadlineExceeded, TemporaryReducedCapacity
+from service.web.call import joined
+from service.web.errors import DeadlineExceeded, InvalidHeader, TemporaryReducedCapacity
+from service.web.query import NUMBER
 
 # They share the interpreter's lock with the event loop: more of them finish no sooner, and keep it waiting longer.
 THREADS = 2
@@ -18,6 +20,7 @@ MOST_BYTES = 256 << 20
 # Where one connection may always go, so that short requests get in while others are long.
 FREE_BYTES = 64 << 10
 NS = 1_000_000_000
+TIMEOUT, MOST_SECONDS = "x-request-timeout", 86_400.0
 
 Result = TypeVar("Result")
 
@@ -102,3 +105,14 @@ def expired() -> DeadlineExceeded:
         "the time for this request was over before its turn came, and nothing was computed",
         hint="send it again later, or allow more time (X-Request-Timeout, LOGITD_DEADLINE_S)",
     )
+
+
+def timeout_of(headers: Mapping[str, str]) -> float | None:
+    """The header ``X-Request-Timeout``: seconds that the client waits; raises InvalidHeader."""
+    text = joined(headers, TIMEOUT)
+    if text is None:
+        return None
+    seconds = float(text) if NUMBER.fullmatch(text.strip(" \t")) else 0.0
+    if seconds <= 0.0:
+        raise InvalidHeader("X-Request-Timeout must be seconds above 0, such as 0.5")
+    return min(seconds, MOST_SECONDS)

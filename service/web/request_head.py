@@ -6,10 +6,16 @@ characters) does not come here.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Sequence
 
-from service.web.errors import HeadersTooLarge, HttpVersionNotSupported, InvalidRequest, UriTooLong
+import httptools
+
+from service.errors import ServiceError
+from service.web.errors import HeadersTooLarge, HttpVersionNotSupported, InternalError, InvalidRequest, UriTooLong
+
+log = logging.getLogger("logitd.web")
 
 MOST_URL_BYTES, MOST_HEADER_BYTES, MOST_HEADERS = 8 << 10, 16 << 10, 100
 MOST_PORT = 65_535
@@ -83,3 +89,14 @@ def without_upgrade(method: bytes, target: bytes, version: str, headers: Sequenc
     others = b", ".join(option for option in options if option.lower() not in {b"upgrade", b"http2-settings"})
     lines = b"".join(b"%b: %b\r\n" % header for header in [*kept, (b"connection", others)] if header[1])
     return b"%b %b HTTP/%b\r\n%b\r\n" % (method, target, version.encode(), lines)
+
+
+def refusal_of(error: httptools.HttpParserError) -> ServiceError:
+    """What to say of an error of the parser, or of one of ours in a callback of it."""
+    cause = error.__context__
+    if isinstance(cause, ServiceError):
+        return cause
+    if cause is None or isinstance(cause, httptools.HttpParserError):
+        return InvalidRequest("this is not one clear HTTP/1.1 request", hint="see RFC 9112")
+    log.error("a defect in the HTTP protocol", exc_info=cause)
+    return InternalError("an internal error; the log has it")

@@ -12,6 +12,7 @@ from service.errors import InvalidParameter, ServiceError
 from service.serving.trainer_process import TrainingJob
 from service.web import query
 from service.web.body import MediaType, media_type, read_body
+from service.web.load import timeout_of
 from service.web.services import Services, json_response
 
 IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,256}")
@@ -27,12 +28,12 @@ class TrainingRoutes:
         """Fit, store and, if the fit is certified, promote a new version; the Location header says where it is."""
         services = self._services
         services.check_may_train(request)
-        kind, key = media_type(request.headers), idempotency_key(request)
+        kind, key, timeout_s = media_type(request.headers), idempotency_key(request), timeout_of(request.headers)
         parameters = query.query_parameters(request.scope["query_string"], known=None if kind is MediaType.CSV else ())
         body = await read_body(request, services.settings.max_train_body_bytes)
         began = perf_counter()
         try:
-            answer = await services.trainer.train(TrainingJob(body, kind is MediaType.CSV, parameters), key)
+            answer = await services.trainer.train(TrainingJob(body, kind is MediaType.CSV, parameters, timeout_s), key)
         except ServiceError as error:
             services.metrics.not_trained(error.slug)
             raise

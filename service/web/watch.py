@@ -4,16 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection
-from typing import Protocol
+from typing import Any
 
 LOOK_S = 0.5
-
-
-class Watched(Protocol):
-    """A connection."""
-
-    def look(self, now: float) -> None:
-        """End it if its time is over; ``now`` by the loop's clock."""
 
 
 class Watch:
@@ -22,13 +15,13 @@ class Watch:
     def __init__(self) -> None:
         self._is_on = False
 
-    def begin(self, loop: asyncio.AbstractEventLoop, connections: Collection[Watched]) -> None:
+    def begin(self, loop: asyncio.AbstractEventLoop, connections: Collection[Any]) -> None:
         """Look until there are no connections."""
         if not self._is_on:
             self._is_on = True
             loop.call_later(LOOK_S, self._look, loop, connections)
 
-    def _look(self, loop: asyncio.AbstractEventLoop, connections: Collection[Watched]) -> None:
+    def _look(self, loop: asyncio.AbstractEventLoop, connections: Collection[Any]) -> None:
         self._is_on = False
         if connections:
             self.begin(loop, connections)

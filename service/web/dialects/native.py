@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable, Mapping
 from time import perf_counter_ns
 from typing import TypeAlias
@@ -25,9 +24,9 @@ from service.tabular.table import Table
 from service.web.body import MediaType, inflate, is_gzip, media_type
 from service.web.call import Answer, Asks, Call, Predicted
 from service.web.dialects.voice import Voice
-from service.web.errors import InternalError, InvalidHeader, PayloadTooLarge, problem_answer
+from service.web.errors import InternalError, PayloadTooLarge, problem_answer
 from service.web.keys.gate import Access, Gate
-from service.web.load import expired
+from service.web.load import expired, timeout_of
 from service.web.query import flag, interval_of, model_ref, query_parameters, threshold_of
 from service.web.services import check_same_site
 from service.web.tracing import named
@@ -42,7 +41,6 @@ KNOWN = {PREDICT: PARAMETERS, PREDICT_PROBA: (*PARAMETERS, "interval")}
 # A longer body is answered in a thread, since it would hold the event loop for a millisecond and more.
 AT_ONCE_BYTES = 128 * 1024
 MAX_VOICES = 64
-SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
 
 
 class NativeDialect:
@@ -183,16 +181,6 @@ def asks_of(path: str, query: bytes, headers: Mapping[str, str]) -> Asks:
         is_gzip=is_gzip(headers),
         timeout_s=timeout_of(headers),
     )
-
-
-def timeout_of(headers: Mapping[str, str]) -> float | None:
-    """The header ``X-Request-Timeout``: seconds that the client waits; raises InvalidHeader."""
-    text = headers.get("x-request-timeout")
-    if text is None:
-        return None
-    if not SECONDS.fullmatch(text) or float(text) == 0.0:
-        raise InvalidHeader("X-Request-Timeout must be seconds above 0, such as 0.5")
-    return float(text)
 
 
 def decode(body: bytes, schema: Schema, limits: Limits, *, is_csv: bool) -> Table:

@@ -9,10 +9,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-from starlette.datastructures import Headers
-
 from service.errors import ServiceError
 from service.settings import Settings
+from service.web.call import joined
 from service.web.errors import KeyMissing, KeyUnknown, PredictionsOnly, ScopeMissing
 from service.web.keys.key_file import Key, Scope
 from service.web.keys.key_ring import KeyRing, Keys
@@ -135,15 +134,8 @@ def _key_for(keys: Keys, access: Access, headers: Mapping[str, str]) -> Key:
 
 def presented_key(headers: Mapping[str, str]) -> str | None:
     """The text of X-API-Key, else of a bearer's Authorization, else None; a query string is no place for a key."""
-    api_key, authorization = (_joined(headers, name) for name in KEY_HEADERS)
+    api_key, authorization = (joined(headers, name) for name in KEY_HEADERS)
     if api_key is not None or authorization is None:
         return api_key
     is_bearer = authorization[: len(BEARER)].lower() == BEARER
     return authorization[len(BEARER) :].strip(" ") if is_bearer else None
-
-
-def _joined(headers: Mapping[str, str], name: str) -> str | None:
-    """A header; two of one name make a list, as RFC 9110 has it and as the lane writes them, and a list is no key."""
-    if isinstance(headers, Headers):
-        return ", ".join(headers.getlist(name)) if name in headers else None
-    return headers.get(name)
