@@ -55,7 +55,7 @@ bench-serving: .venv/serve    ## serving: throughput, latency, memory (BENCH="--
 models: .venv/serve
 	$(BIN)/python model_store/rebuild.py model_store
 
-crash: .venv/serve            ## the store under fire: faults at every call, 500 kills (CRASH=--quick: a sample)
+crash: .venv/test             ## the store under fire: faults at every call, 500 kills (CRASH=--quick: a sample)
 	$(BIN)/python -m hardening.crash $(CRASH)
 
 lock: .venv/check             ## write requirements/*.lock anew

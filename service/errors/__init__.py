@@ -17,7 +17,7 @@
     ├── Conflict                   VersionInUse · TrainInProgress
     ├── PreconditionFailed         the alias moved since it was read
     ├── Forbidden                  TrainingDisabled · CrossSite
-    ├── Integrity                  CorruptVersion · NewerFormat
+    ├── Integrity                  CorruptVersion · NewerFormat · UnsignedVersion · InvalidSignature
     └── Unavailable                NoLiveModel · TrainerBusy · TrainFailed · OutOfMemory · StoreUnavailable · StoreFull · TrainTimeout
 
 The module knows no HTTP: the web floor maps classes to statuses, the command line to exit codes.  A class's
@@ -264,6 +264,20 @@ class CorruptVersion(Integrity):
 
 class NewerFormat(Integrity):
     """This version was written by a newer release of logitd.  Upgrade to read it."""
+
+
+class UnsignedVersion(Integrity):
+    """Only signed versions are loaded here (``LOGITD_REQUIRE_SIGNATURE``), and this one has no signature.
+
+    ``logitd models sign`` adds one.
+    """
+
+
+class InvalidSignature(Integrity):
+    """The signature is by another key than ``LOGITD_REQUIRE_SIGNATURE`` names, or the version is not what was signed.
+
+    ``logitd models verify`` says which.
+    """
 
 
 class Unavailable(ServiceError):
