@@ -4,9 +4,10 @@ ARG BASE_IMAGE=python:3.11-slim
 FROM ${BASE_IMAGE} AS build
 WORKDIR /build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
-COPY requirements/serve.lock requirements/serve.lock
+# The serving install, and what signed models need: nobody can install into the image afterwards.
+COPY requirements/image.lock requirements/image.lock
 RUN python3 -m venv /opt/logitd \
- && /opt/logitd/bin/pip install --quiet --require-hashes --only-binary :all: -r requirements/serve.lock
+ && /opt/logitd/bin/pip install --quiet --require-hashes --only-binary :all: -r requirements/image.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY service service
 # What only installs, and the tests, headers and sources of others, stay out of the image.

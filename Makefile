@@ -7,7 +7,7 @@ BIN := .venv/bin
 OLDEST_UVICORN := 0.40.0
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes --only-binary :all:
 
-.PHONY: serve setup test test-oldest check lint types floors docs format crash bench bench-training bench-extra bench-serving models lock clean
+.PHONY: serve setup test test-oldest check lint types floors docs format crash bench bench-training bench-extra bench-serving models lock sbom clean
 
 serve: .venv/serve            ## serve the shipped models on http://$(HOST):$(PORT)
 	$(BIN)/logitd serve --host $(HOST) --port $(PORT)
@@ -55,11 +55,14 @@ bench-serving: .venv/serve    ## serving: throughput, latency, memory (BENCH="--
 models: .venv/serve
 	$(BIN)/python model_store/rebuild.py model_store
 
-crash: .venv/serve            ## the store under fire: faults at every call, 500 kills (CRASH=--quick: a sample)
+crash: .venv/test             ## the store under fire: faults at every call, 500 kills (CRASH=--quick: a sample)
 	$(BIN)/python -m hardening.crash $(CRASH)
 
 lock: .venv/check             ## write requirements/*.lock anew
 	$(BIN)/python requirements/lock.py
+
+sbom: .venv/check             ## write dist/sbom.cdx.json: what requirements/serve.lock installs (CycloneDX)
+	$(BIN)/python requirements/sbom.py dist/sbom.cdx.json
 
 clean:
 	rm -rf .venv .venv-bench .venv-bench-serving .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

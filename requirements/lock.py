@@ -1,7 +1,7 @@
 """Write ``requirements/*.lock`` from ``pyproject.toml``: pinned versions and their hashes, no addresses.
 
-``serve.lock`` holds what the service runs on, and the build backend that installs it; ``test.lock`` and
-``check.lock`` add to it.  All three come from one resolution, so that a package has one version in all.
+``serve.lock`` holds what the service runs on, and the build backend that installs it; ``image.lock``, ``test.lock`` and
+``check.lock`` add to it.  All four come from one resolution, so that a package has one version in all.
 ``bench.lock`` is for an environment of its own: it keeps to those versions, but the peers in it have no say in them.
 """
 
@@ -21,7 +21,8 @@ COMPILE = [
 ]
 LOCKS = {
     "serve": ["--group", "build"],
-    "test": ["--extra", "train", "--extra", "otel", "--group", "test"],
+    "image": ["--extra", "signatures", "--group", "build"],
+    "test": ["--extra", "train", "--extra", "otel", "--extra", "signatures", "--group", "test"],
     "check": ["--group", "check"],
 }
 BENCH = ["--extra", "train", "--group", "build", "--group", "bench"]

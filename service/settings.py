@@ -128,6 +128,9 @@ class Settings:
         "Allow everything without a key beyond loopback: for a network that is trusted.", default=False
     )
     api_keys_file: str = text("", "File of API keys, made by `logitd key create`; with it a key is needed.")
+    require_signature: str = text(
+        "", "Public key in PEM: versions that `logitd models sign` did not sign with its private half are not loaded."
+    )
     tls_cert: str = text("", "Certificate chain in PEM: HTTPS instead of HTTP.")
     tls_key: str = text("", "Private key of the certificate, where it is not in the same file.")
 

@@ -16,6 +16,7 @@ from asking import Client, MakeClient, abc_table, train_into
 from hypothesis import settings as hypothesis_settings
 
 from service.cli.environment import child_environment
+from service.cli.trust import trusted_key
 from service.settings import Settings
 from service.store.model_store import ModelStore
 from service.tabular.datasets import load_dataset
@@ -55,9 +56,10 @@ def make_client(runner: asyncio.Runner) -> MakeClient:
     """Build the application over a store, with any settings."""
 
     def build(root: Path, *, ahead_of_router: bool = True, spans: Spans | None = None, **settings: Any) -> Client:
+        chosen = Settings(store=str(root), **settings)
         app = create_app(
-            Settings(store=str(root), **settings),
-            ModelStore(root),
+            chosen,
+            ModelStore(root, trusted_key(chosen)),
             child_environment(),
             ahead_of_router=ahead_of_router,
             spans=spans,

@@ -79,7 +79,7 @@ def test_every_route_is_in_the_readme(tmp_path: Path) -> None:
     assert missing == []
 
 
-@pytest.mark.parametrize("option", ["list", "show", "promote", "rollback", "verify", "delete"])
+@pytest.mark.parametrize("option", ["list", "show", "promote", "rollback", "verify", "sign", "delete"])
 def test_every_models_command_is_in_the_readme(option: str) -> None:
     """The commands below ``logitd models`` stand in the README."""
     assert re.search(rf"logitd models [a-z|]*{option}", TEXT)

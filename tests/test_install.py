@@ -9,12 +9,13 @@ from pathlib import Path
 from readme import PROJECT
 
 NOT_SERVED = {"scikit-learn", "scipy", "pandas", "pyarrow", "statsmodels", "torch", "matplotlib"}
+FOR_SIGNATURES = {"cffi", "cryptography", "pycparser"}
 MOST_BYTES = 120 * 2**20
 
 
-def locked() -> list[str]:
-    """The packages of the serving install, by ``requirements/serve.lock``."""
-    return re.findall(r"^([a-z0-9-]+)==", (PROJECT / "requirements/serve.lock").read_text(), re.MULTILINE)
+def locked(lock: str = "serve") -> list[str]:
+    """The packages of an install, by its lock: that for serving, unless told."""
+    return re.findall(r"^([a-z0-9-]+)==", (PROJECT / f"requirements/{lock}.lock").read_text(), re.MULTILINE)
 
 
 def installed_bytes(name: str) -> int:
@@ -34,3 +35,10 @@ def test_serving_install_is_small() -> None:
     assert len(names) > 20
     assert NOT_SERVED.isdisjoint(names)
     assert sum(map(installed_bytes, names)) < MOST_BYTES
+
+
+def test_image_can_check_signatures() -> None:
+    """Nobody can install into the image, so it holds what signed models need besides the serving install."""
+    assert set(locked("image")) - set(locked()) == FOR_SIGNATURES
+    assert set(locked()) <= set(locked("image"))
+    assert "image.lock" in (PROJECT / "Dockerfile").read_text()

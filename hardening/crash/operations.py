@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from hardening.crash.states import State, observe
 from hardening.crash.versions import NAME, NOW, publish
 from service.store.model_store import ModelStore
 from service.store.seed import seed
+from service.store.signing_keys import PrivateKey, PublicKey
 
 SHIPPED = "shipped"
 
@@ -59,6 +62,18 @@ def torn_history(root: Path) -> None:
         file.write(b'{"alias":"live","version":3,')
 
 
+def signing_key(number: int) -> PrivateKey:
+    """A key of this number."""
+    key = Ed25519PrivateKey.from_private_bytes(bytes([number]) * 32)
+    return PrivateKey(PublicKey(key.public_key().public_bytes_raw()), key)
+
+
+def signed(root: Path) -> None:
+    """Three versions, of which the second is signed."""
+    three_versions(root)
+    _sign(signing_key(1), root)
+
+
 def shipped(root: Path) -> None:
     """Beside the store, which does not exist yet, the model that it is filled with."""
     store = ModelStore(root.with_name(SHIPPED))
@@ -78,6 +93,10 @@ def _delete(root: Path) -> None:
     ModelStore(root).delete(NAME, 1)
 
 
+def _sign(key: PrivateKey, root: Path) -> None:
+    ModelStore(root).sign(NAME, 2, key)
+
+
 def _seed(root: Path) -> None:
     seed(root, root.with_name(SHIPPED))
 
@@ -89,5 +108,7 @@ OPERATIONS = (
     Operation("rollback", three_versions, partial(_set_alias, 1)),
     Operation("promotion after a torn line", torn_history, partial(_set_alias, 3)),
     Operation("deletion", three_versions, _delete),
+    Operation("signing", three_versions, partial(_sign, signing_key(1))),
+    Operation("signing again", signed, partial(_sign, signing_key(2))),
     Operation("seeding", shipped, _seed, resumes=True),
 )

@@ -12,13 +12,15 @@ from service.errors import ModelNotFound
 from service.store.local import LEFTOVER_AGE_S, TEMPORARY
 from service.store.model_store import ModelStore
 from service.store.seed import SCRATCH
+from service.store.signature import SignatureState
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The versions, where each alias points, and the changes that led there, as one reader saw them."""
+    """The versions, which of them are signed, where each alias points, and the changes that led there, for one reader."""
 
     versions: tuple[int, ...] = ()
+    signed: tuple[int, ...] = ()
     aliases: tuple[tuple[str, int], ...] = ()
     changes: tuple[tuple[str, int], ...] = ()
 
@@ -33,11 +35,13 @@ def observe(root: Path) -> State:
         versions = store.versions(NAME)
         for version in versions:
             check_whole(store.load(NAME, version))
+        signed = tuple(v for v in versions if store.check_signature(NAME, v) is not SignatureState.NONE)
         aliases = tuple((alias, entry.version) for alias, entry in store.aliases(NAME).items())
         lost = [alias for alias, version in aliases if version not in versions]
         if lost:
             raise AssertionError(f"alias {lost[0]} points to a version that is not there")
-        return State(tuple(versions), aliases, tuple((line.alias, line.version) for line in store.history(NAME)))
+        changes = tuple((line.alias, line.version) for line in store.history(NAME))
+        return State(tuple(versions), signed, aliases, changes)
     return State()
 
 

@@ -22,6 +22,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from service.cli import telemetry
 from service.cli.environment import child_environment, log_to_stderr
 from service.cli.listener import turn_away
+from service.cli.trust import trusted_key
 from service.settings import Settings
 from service.store.model_store import ModelStore
 from service.web.app import create_app
@@ -74,7 +75,7 @@ def listen(
 
     app = create_app(
         chosen,
-        ModelStore(Path(chosen.store)),
+        ModelStore(Path(chosen.store), trusted_key(chosen)),
         child_environment(),
         spans=telemetry.spans(os.environ),
         run_directory=run_directory,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -23,13 +26,20 @@ from service.serving import views
 from service.serving.control_plane import ControlPlane
 from service.store.model_store import ModelStore
 from service.store.names import LIVE, ModelRef
+from service.store.signature import SignatureState
+from service.store.signing_keys import read_private_key
 
-app = typer.Typer(help="List, show, promote, roll back, verify and delete stored models.")
+app = typer.Typer(help="List, show, promote, verify, sign and delete stored models.")
 
 RefArgument = Annotated[
     str, typer.Argument(metavar="NAME[/VERSION|@ALIAS]", help="NAME alone is its live version, or its latest.")
 ]
 VersionArgument = Annotated[str, typer.Argument(metavar="NAME/VERSION", help="A version by its number: iris/3.")]
+SOUND = {
+    SignatureState.NONE: "intact",
+    SignatureState.UNCHECKED: "intact, signature not checked",
+    SignatureState.VALID: "intact, signed",
+}
 ROWS = {"training": "training", "held_out": "held-out"}
 AliasOption = Annotated[str, typer.Option(metavar="NAME", help="The alias to move.")]
 ReasonOption = Annotated[str, typer.Option(metavar="TEXT", help="Kept in the history.")]
@@ -77,13 +87,14 @@ def show(ref: RefArgument, *, store: StoreOption = None, as_json: JsonOption = F
     """
     models = model_store(store)
     wanted = ModelRef.parse(ref)
-    stored = models.load(wanted.name or "", version_of(models, wanted))
+    stored = models.inspect(wanted.name or "", version_of(models, wanted))
     if as_json:
-        print_json(views.version(stored))
+        print_json(views.version(models, stored))
         return
     print(harmless(views.summary(stored)), end="")
     for warning in stored.manifest.warnings:
         print(f"warning: {warning}")
+    print(f"signature: {views.signature(models, stored.manifest.name, stored.manifest.version)}")
     for entry in models.history(stored.manifest.name):
         moved = f"{entry.previous or '–'} → {entry.version}"
         print(f"{entry.at:%Y-%m-%d %H:%M:%S}  {entry.alias}: {moved}  {harmless(entry.reason)}")
@@ -127,23 +138,49 @@ def rollback(
 def verify(
     ref: Annotated[str | None, typer.Argument(metavar="[NAME[/VERSION|@ALIAS]]")] = None,
     *,
+    key: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Public key (PEM) of all signatures; default: LOGITD_REQUIRE_SIGNATURE."),
+    ] = None,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check every byte of what is stored.
+    """Check every byte of what is stored, and signatures.
 
-    One version, all versions of a model, or without an argument the whole store; exit code 6 when one is damaged.
+    Signatures are checked when a key is named; else only their files are.  One version, all versions of a model, or
+    without an argument the whole store; exit code 6 when one is damaged, or is not signed with the key.
     """
-    models = model_store(store)
-    checked = [(f"{name}/{version}", fault(models, name, version)) for name, version in chosen(models, ref)]
+    models = model_store(store, key)
+    verdicts = [checked(models, name, version) for name, version in chosen(models, ref)]
     if as_json:
-        print_json(
-            [{"version": version, "intact": problem is None, "problem": problem} for version, problem in checked]
-        )
+        print_json([asdict(verdict) for verdict in verdicts])
     else:
-        for version, problem in checked:
-            print(f"{version}: {problem or 'intact'}")
-    raise typer.Exit(6 if any(problem for _, problem in checked) else 0)
+        for verdict in verdicts:
+            print(f"{verdict.version}: {verdict.problem or SOUND[verdict.signature]}")
+    raise typer.Exit(6 if any(verdict.problem for verdict in verdicts) else 0)
+
+
+@app.command()
+def sign(
+    ref: VersionArgument,
+    *,
+    key: Annotated[str, typer.Option(metavar="FILE", help="Private key (PEM, Ed25519), without a password.")],
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Sign a version that is intact.
+
+    A signature that it has is replaced.  openssl genpkey -algorithm ed25519 -out private.pem makes a key, openssl pkey
+    -in private.pem -pubout -out public.pem writes what LOGITD_REQUIRE_SIGNATURE takes.
+    """
+    private, models = read_private_key(Path(key), "--key"), model_store(store)
+    wanted = ModelRef.parse(ref)
+    name, version = wanted.name or "", version_of(models, wanted, must_be_explicit=True)
+    signature = models.sign(name, version, private)
+    if as_json:
+        print_json({"signed": f"{name}/{version}", "key": signature.key})
+    else:
+        print(f"signed {name}/{version} with the key of fingerprint {signature.key}")
 
 
 @app.command()
@@ -188,9 +225,27 @@ def chosen(models: ModelStore, ref: str | None) -> list[tuple[str, int]]:
     return [(name, version) for name in names for version in models.versions(name)]
 
 
-def fault(models: ModelStore, name: str, version: int) -> str | None:
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What was found out about a version: its own bytes, its signature, and the first thing that is wrong."""
+
+    version: str
+    intact: bool
+    signature: SignatureState
+    problem: str | None
+
+
+def checked(models: ModelStore, name: str, version: int) -> Verified:
+    """The version itself first, then its signature."""
+    ref = f"{name}/{version}"
+    damage = fault(lambda: models.inspect(name, version))
+    problem = damage or fault(lambda: models.check_signature(name, version))
+    return Verified(ref, damage is None, views.signature(models, name, version), problem)
+
+
+def fault(check: Callable[[], object]) -> str | None:
     try:
-        models.verify(name, version)
+        check()
     except ServiceError as error:
         return error.detail
     return None

@@ -13,7 +13,8 @@ from service.cli.places import named
 from service.cli.surroundings import JsonOption, StoreOption, model_store, print_json
 from service.serving.data_plane import DataPlane
 from service.serving.registry import ModelRegistry
-from service.store.names import ModelRef
+from service.store.model_store import ModelStore, StoredModel
+from service.store.names import LIVE, ModelRef
 from service.training.train import label_text
 
 
@@ -40,8 +41,9 @@ def predict(
     Prints CSV: the predicted label and the probability of each class.
     """
     ref = ModelRef.parse(model)
-    plane = DataPlane(ModelRegistry(model_store(store), ref.name or model))
-    stored = plane.resolve(ref)
+    models = model_store(store)
+    plane = DataPlane(ModelRegistry(models, ref.name or model))
+    stored = resolved(plane, models, ref)
     table = read_features(data, stored.model.schema)
     with named(data):
         prediction = plane.predict(stored, table, threshold=threshold)
@@ -61,3 +63,9 @@ def predict(
     for label, row in zip(prediction.labels, prediction.probabilities.tolist(), strict=True):
         writer.writerow([label_text(label), *map(repr, row)])
     sys.stdout.flush()
+
+
+def resolved(plane: DataPlane, models: ModelStore, ref: ModelRef) -> StoredModel:
+    """The version that is meant, or what is wrong with it: a registry would say that nothing is live."""
+    entry = models.aliases(ref.name or "").get(ref.alias or LIVE) if ref.version is None else None
+    return plane.resolve(ref) if entry is None else models.load(ref.name or "", entry.version)

@@ -41,12 +41,18 @@ def start_plainly(arguments: Sequence[str]) -> int | None:
 def start(chosen: Settings) -> int:
     """Bind and serve until a signal; the exit code.
 
-    Raises before it binds: InvalidSettings, StoreUnavailable and StoreFull, about the store and what it is filled with.
+    Raises before it binds: InvalidSettings, StoreUnavailable and StoreFull, about files that the settings name, the store
+    and what it is filled with.
     """
     if chosen.api_keys_file or chosen.tls_cert or chosen.tls_key:
         from service.cli.secrets_on_disk import check_secrets  # noqa: PLC0415 — OpenSSL, where it is asked for
 
         check_secrets(chosen)
+    if chosen.require_signature:
+        from service.cli.trust import trusted_key  # noqa: PLC0415 — cryptography, where it is asked for
+
+        # For its refusals: who serves reads it again, here or in the processes of workers.
+        trusted_key(chosen)
     if chosen.seed_store:
         seed(Path(chosen.store), Path(chosen.seed_store))
     warn_of_open_store(Path(chosen.store))

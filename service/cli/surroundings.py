@@ -13,7 +13,9 @@ import typer
 from rich.console import Console
 
 from service.cli.environment import settings
+from service.cli.trust import trusted_key
 from service.store.model_store import ModelStore
+from service.store.signing_keys import read_public_key
 
 StoreOption = Annotated[
     str | None,
@@ -25,9 +27,14 @@ UNBROKEN = 100_000
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
-def model_store(store: str | None) -> ModelStore:
-    """The store that ``--store``, the environment or the default names."""
-    return ModelStore(Path(settings({"store": store}).settings.store))
+def model_store(store: str | None, key: str | None = None) -> ModelStore:
+    """The store that ``--store``, the environment or the default names.
+
+    It trusts the public key that ``--key`` or LOGITD_REQUIRE_SIGNATURE names, if one does; raises InvalidSettings.
+    """
+    chosen = settings({"store": store}).settings
+    trusted = trusted_key(chosen) if key is None else read_public_key(Path(key), "--key")
+    return ModelStore(Path(chosen.store), trusted)
 
 
 def now() -> datetime:

@@ -66,7 +66,7 @@ class ControlPlane:
         trained = train(request.data, request.options, provenance, on_phase=on_phase, memory_bytes=memory_bytes)
         on_phase("storing")
         manifest = self.store.put(request.model, trained.draft, trained.model, now=self._clock())
-        verdict = self._judge(request.model, trained, request.promote)
+        verdict = self._unless_unsigned(manifest, self._judge(request.model, trained, request.promote))
         if verdict.promotes:
             self.promote(request.model, LIVE, manifest.version, reason=verdict.reason)
         stored = StoredModel(manifest, trained.model)
@@ -82,6 +82,13 @@ class ControlPlane:
         if promote == "certified":
             return Verdict(promotes=True, reason="the fit is certified")
         return self._compare_with_live(name, trained)
+
+    def _unless_unsigned(self, manifest: Manifest, verdict: Verdict) -> Verdict:
+        """The verdict, but no promotion where a key is trusted: who trains does not sign."""
+        if self.store.trusted is None or not verdict.promotes:
+            return verdict
+        then = f"sign {manifest.name}/{manifest.version} by `logitd models sign`, then promote it"
+        return Verdict(promotes=False, reason=f"{verdict.reason}, but only signed versions go live here: {then}")
 
     def _compare_with_live(self, name: str, trained: TrainedModel) -> Verdict:
         """Better means a lower log-loss than the live version's on the rows that were held out."""

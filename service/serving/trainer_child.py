@@ -22,16 +22,21 @@ from service.serving import views
 from service.serving.confined import NOT_ENOUGH
 from service.serving.control_plane import ControlPlane
 from service.store.model_store import ModelStore
+from service.store.signing_keys import PublicKey
 from service.tabular.limits import Limits
 from service.training.request import request_from_csv, request_from_json
 
 
 class Job(BaseModel):
-    """What the parent says of a training besides the body."""
+    """What the parent says of a training besides the body.
+
+    trusted: the public key that versions must be signed with, hexadecimal, or None.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     store: str
+    trusted: str | None
     is_csv: bool
     parameters: dict[str, str]
     data_sha256: str
@@ -51,7 +56,8 @@ def run(job: Job, body: bytes) -> dict[str, Any]:
         data_sha256=job.data_sha256,
         command="POST /train",
     )
-    plane = ControlPlane(ModelStore(Path(job.store)), clock=lambda: datetime.now(UTC))
+    trusted = None if job.trusted is None else PublicKey(bytes.fromhex(job.trusted))
+    plane = ControlPlane(ModelStore(Path(job.store), trusted), clock=lambda: datetime.now(UTC))
     return views.training_answer(plane.train(request, provenance))
 
 

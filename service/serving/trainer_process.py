@@ -28,6 +28,7 @@ from service.errors import (
 from service.serving import confined
 from service.serving.processes import module_command
 from service.serving.training_slot import Answers, TrainingSlot
+from service.store.signing_keys import PublicKey
 
 log = logging.getLogger("logitd.trainer")
 
@@ -81,14 +82,21 @@ class TrainerProcess:
     environment: the variables that the child gets.
     run_directory: what the workers of one service share, so that one training runs at a time over all of them; None
     when this process is the service.
+    trusted: the key that versions must be signed with, if any.
     """
 
     def __init__(
-        self, store: str, limits: TrainerLimits, environment: Mapping[str, str], run_directory: Path | None = None
+        self,
+        store: str,
+        limits: TrainerLimits,
+        environment: Mapping[str, str],
+        run_directory: Path | None = None,
+        trusted: PublicKey | None = None,
     ) -> None:
         self._store = store
         self._limits = limits
         self._environment = dict(environment)
+        self._trusted = trusted
         self._slot = TrainingSlot(run_directory)
         self._answers = Answers(run_directory)
 
@@ -162,6 +170,7 @@ class TrainerProcess:
     def _header(self, job: TrainingJob) -> bytes:
         header = {
             "store": self._store,
+            "trusted": None if self._trusted is None else self._trusted.raw.hex(),
             "is_csv": job.is_csv,
             "parameters": dict(job.parameters),
             "data_sha256": hashlib.sha256(job.body).hexdigest(),

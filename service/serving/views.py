@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from service.errors import ServiceError
+from service.errors import Integrity, ServiceError, UnsignedVersion
 from service.linear.coefficient_table import INTERCEPT, coefficient_table, footnotes, likelihood_lines
 from service.linear.likelihood import Likelihood, null_log_likelihood
 from service.model import Model
@@ -15,6 +15,7 @@ from service.serving.control_plane import TrainingOutcome
 from service.store.manifest import Manifest
 from service.store.model_store import ModelStore, StoredModel
 from service.store.names import LIVE
+from service.store.signature import SignatureState
 from service.tabular.schema import NumericFeature
 
 STANDARD_ERRORS_UNKNOWN = (
@@ -44,9 +45,23 @@ def coefficients(model: Model) -> list[dict[str, Any]]:
     return entries
 
 
-def version(stored: StoredModel) -> dict[str, Any]:
-    """The manifest, with the coefficients and their standard errors."""
-    return {**stored.manifest.model_dump(mode="json", by_alias=True), "coefficients": coefficients(stored.model)}
+def version(store: ModelStore, stored: StoredModel) -> dict[str, Any]:
+    """The manifest, with the coefficients and their standard errors, and the state of the signature."""
+    return {
+        **stored.manifest.model_dump(mode="json", by_alias=True),
+        "coefficients": coefficients(stored.model),
+        "signature": signature(store, stored.manifest.name, stored.manifest.version),
+    }
+
+
+def signature(store: ModelStore, name: str, version: int) -> SignatureState:
+    """The state of a version's signature now; one that cannot be read is invalid."""
+    try:
+        return store.check_signature(name, version)
+    except UnsignedVersion:
+        return SignatureState.NONE
+    except Integrity:
+        return SignatureState.INVALID
 
 
 def training_answer(outcome: TrainingOutcome) -> dict[str, Any]:

@@ -3,10 +3,11 @@
 ::
 
     <root>/<name>/versions/<n>/{manifest.json,parameters.safetensors}
+    <root>/<name>/versions/<n>/signature.json      the only file of a version that is replaced
     <root>/<name>/versions/<n>.deleted      the number is taken for ever
     <root>/<name>/{aliases.json,history.jsonl}
     <root>/<name>/.tmp/<uuid>               being written or being removed; never read
-    <root>/<name>/.lock                     held by flock while aliases change; it dies with its holder
+    <root>/<name>/.lock                     held by flock while aliases or signatures change; it dies with its holder
 
 Names are checked where a path is made of them, so nothing outside of ``<root>`` is ever opened; symbolic links below
 ``<root>`` are not followed.  Every OSError becomes StoreFull or StoreUnavailable.
@@ -85,6 +86,13 @@ class LocalStore:
 
         Raises ModelNotFound, VersionNotFound, or CorruptVersion when the file is missing, too long or no ordinary file.
         """
+        body = self.read_optional(name, version, file, limit=limit)
+        if body is None:
+            raise CorruptVersion(f"{name}/{VERSIONS}/{version}/{file} is missing")
+        return body
+
+    def read_optional(self, name: str, version: int, file: str, *, limit: int) -> bytes | None:
+        """A file of a version, None when the version has no such file; raises as ``read`` does."""
         self._check_version(name, version)
         path = self._model(name) / VERSIONS / str(version) / file
         where = f"{name}/{VERSIONS}/{version}/{file}"
@@ -93,9 +101,9 @@ class LocalStore:
                 return read_regular(path, limit=limit, where=where)
             except FileNotFoundError:
                 pass
-        # Deleted since the check is not found, rather than corrupt.
+        # Deleted since the check is not found, rather than a version without this file.
         self._check_version(name, version)
-        raise CorruptVersion(f"{where} is missing")
+        return None
 
     def publish(self, name: str, contents: Callable[[int], Mapping[str, bytes]]) -> int:
         """Store a version durably and return its number, one more than the highest that was ever there.
@@ -125,7 +133,7 @@ class LocalStore:
 
     @contextmanager
     def locked(self, name: str) -> Iterator[None]:
-        """Hold the lock of a model's aliases; ModelNotFound when there is no such model."""
+        """Hold the lock of a model's aliases and signatures; ModelNotFound when there is no such model."""
         self.versions(name)
         with translated(f"locking {name}"):
             flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -148,28 +156,29 @@ class LocalStore:
 
         When the last fsync fails, the new file is in place, but may not survive a power cut: StoreUnavailable.
         """
-        model = self._model(name)
-        temporary = model / TEMPORARY / uuid.uuid4().hex
         with translated(f"writing {name}/{ALIASES}"):
-            self._prepare(name)
-            try:
-                write_new(temporary, body)
-                self._make_later(name, temporary)
-                temporary.rename(model / ALIASES)
-            finally:
-                temporary.unlink(missing_ok=True)
-            sync_directory(model)
+            self._replace(name, self._model(name) / ALIASES, body)
 
-    def _make_later(self, name: str, temporary: Path) -> None:
-        """Give the next alias file a later time than the present one has.
+    def replace(self, name: str, version: int, file: str, body: bytes) -> None:
+        """Replace a file of a version, or add it, atomically and durably; the caller holds the lock.
 
-        The clock of the disk may stand still for milliseconds, or be set back, and an inode may be used again: then
-        two alias files would have one stamp.
+        Raises as ``replace_aliases``, and ModelNotFound or VersionNotFound.
         """
-        present = self.stamp(name)
-        status = temporary.stat()
-        if present is not None and status.st_mtime_ns <= present[1]:
-            os.utime(temporary, ns=(status.st_atime_ns, present[1] + 1))
+        self._check_version(name, version)
+        folder = self._model(name) / VERSIONS / str(version)
+        with translated(f"writing {name}/{VERSIONS}/{version}/{file}"):
+            self._replace(name, folder / file, body)
+
+    def _replace(self, name: str, target: Path, body: bytes) -> None:
+        self._prepare(name)
+        temporary = self._model(name) / TEMPORARY / uuid.uuid4().hex
+        try:
+            write_new(temporary, body)
+            _make_later(temporary, target)
+            temporary.rename(target)
+        finally:
+            temporary.unlink(missing_ok=True)
+        sync_directory(target.parent)
 
     def read_history(self, name: str) -> bytes:
         """The history file, empty when there is none."""
@@ -289,3 +298,16 @@ class LocalStore:
             with suppress(OSError):
                 if entry.stat(follow_symlinks=False).st_mtime < oldest:
                     self._discard(name, Path(entry.path))
+
+
+def _make_later(new: Path, present: Path) -> None:
+    """Give a file a later time than the one has that it will replace.
+
+    The clock of the disk may stand still for milliseconds, or be set back, and an inode may be used again: then two
+    alias files would have one stamp.
+    """
+    with suppress(FileNotFoundError):
+        least = present.lstat().st_mtime_ns + 1
+        status = new.stat()
+        if status.st_mtime_ns < least:
+            os.utime(new, ns=(status.st_atime_ns, least))

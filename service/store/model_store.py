@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from service.errors import AliasNotFound, CorruptVersion, VersionInUse, VersionNotFound, quoted
+from service.errors import AliasNotFound, CorruptVersion, UnsignedVersion, VersionInUse, VersionNotFound, quoted
 from service.model import Model
 from service.record import VersionDraft
 from service.store.aliases import AliasBook, AliasEntry, HistoryEntry, check_reason, replay
@@ -15,6 +15,16 @@ from service.store.local import ALIASES, HISTORY, LocalStore
 from service.store.manifest import MANIFEST, PARAMETERS, Manifest, complete
 from service.store.names import check_alias
 from service.store.sealed import seal, unseal
+from service.store.signature import (
+    MAX_SIGNATURE_BYTES,
+    SIGNATURE,
+    Signature,
+    SignatureState,
+    check_signature,
+    parse_signature,
+    sign,
+)
+from service.store.signing_keys import PrivateKey, PublicKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +41,13 @@ class ModelStore:
     Any number of processes and threads may use one directory at once.  Every method may raise InvalidName, and
     StoreUnavailable when the directory cannot be read or written; every write may raise StoreFull, and leaves nothing
     behind then.  Readers take no lock.
+
+    trusted: with a key, versions that it did not sign are not loaded.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, trusted: PublicKey | None = None) -> None:
         self._files = LocalStore(root)
+        self.trusted = trusted
         # Not a method around it: this is asked before every answer.
         self.stamp = self._files.stamp
 
@@ -51,21 +64,42 @@ class ModelStore:
 
         Raises ModelNotFound, VersionNotFound, CorruptVersion or NewerFormat.
         """
-        body = self._files.read(name, version, MANIFEST)
-        where = f"{name}/versions/{version}/{MANIFEST}"
-        manifest = Manifest.from_bytes(body, where=where)
-        if (manifest.name, manifest.version) != (name, version):
-            raise CorruptVersion(f"{where} belongs to another version: it was copied here")
-        return manifest
+        return self._manifest(name, version, self._files.read(name, version, MANIFEST))
 
     def load(self, name: str, version: int) -> StoredModel:
-        """A version, every byte of it checked.  Raises as ``manifest`` does."""
-        manifest = self.manifest(name, version)
-        parameters = self._files.read(name, version, PARAMETERS, limit=manifest.parameters.size)
-        return StoredModel(manifest, decode_model(manifest, parameters))
+        """A version, every byte of it checked.
+
+        Raises as ``manifest`` does; where a key is trusted UnsignedVersion or InvalidSignature, before anything of the
+        version is parsed.
+        """
+        body = self._files.read(name, version, MANIFEST)
+        if self.trusted is not None:
+            self._check_signature(name, version, body)
+        return self._decoded(name, version, body)
+
+    def inspect(self, name: str, version: int) -> StoredModel:
+        """A version to be looked at rather than used: as ``load``, whether it is signed or not."""
+        return self._decoded(name, version, self._files.read(name, version, MANIFEST))
+
+    def check_signature(self, name: str, version: int) -> SignatureState:
+        """What is known of the signature of a version; see ``sign``.
+
+        Raises ModelNotFound, VersionNotFound, CorruptVersion or NewerFormat when its file is damaged, and where a key is
+        trusted UnsignedVersion or InvalidSignature.
+        """
+        return self._check_signature(name, version, self._files.read(name, version, MANIFEST))
+
+    def sign(self, name: str, version: int, key: PrivateKey) -> Signature:
+        """Sign a version that is intact, durably; a signature that it has is replaced.  Raises as ``manifest`` does."""
+        with self._files.locked(name):
+            body = self._files.read(name, version, MANIFEST)
+            self._decoded(name, version, body)
+            signature = sign(name, version, body, key)
+            self._files.replace(name, version, SIGNATURE, signature.to_bytes())
+        return signature
 
     def verify(self, name: str, version: int) -> Manifest:
-        """The manifest of a version that loads.  Raises as ``manifest`` does."""
+        """The manifest of a version that loads.  Raises as ``load`` does."""
         return self.load(name, version).manifest
 
     def put(self, name: str, draft: VersionDraft, model: Model, *, now: datetime) -> Manifest:
@@ -97,8 +131,8 @@ class ModelStore:
         """Point an alias to a version, whatever it pointed to before (the same version too), and record it.
 
         expected_serial: the serial that the alias must have now, 0 if it must not exist; else PreconditionFailed.
-        The version must load: ModelNotFound, VersionNotFound, CorruptVersion or NewerFormat otherwise.  Raises
-        InvalidParameter for a reason of more than 1000 characters.
+        The version must load, else it raises as ``load`` does.  Raises InvalidParameter for a reason of more than 1000
+        characters.
         """
         check_alias(alias)
         check_reason(reason)
@@ -151,6 +185,33 @@ class ModelStore:
     def is_writable(self) -> bool:
         """Whether this process may publish here: permissions and a read-only mount count, free space does not."""
         return self._files.is_writable()
+
+    def _manifest(self, name: str, version: int, body: bytes) -> Manifest:
+        where = f"{name}/versions/{version}/{MANIFEST}"
+        manifest = Manifest.from_bytes(body, where=where)
+        if (manifest.name, manifest.version) != (name, version):
+            raise CorruptVersion(f"{where} belongs to another version: it was copied here")
+        return manifest
+
+    def _decoded(self, name: str, version: int, body: bytes) -> StoredModel:
+        manifest = self._manifest(name, version, body)
+        parameters = self._files.read(name, version, PARAMETERS, limit=manifest.parameters.size)
+        return StoredModel(manifest, decode_model(manifest, parameters))
+
+    def _check_signature(self, name: str, version: int, manifest: bytes) -> SignatureState:
+        body = self._files.read_optional(name, version, SIGNATURE, limit=MAX_SIGNATURE_BYTES)
+        if body is None:
+            if self.trusted is None:
+                return SignatureState.NONE
+            raise UnsignedVersion(
+                f"{name}/{version} is not signed, and only signed versions are used here; "
+                f"sign it by: logitd models sign {name}/{version} --key PRIVATE.pem"
+            )
+        signature = parse_signature(body, where=f"{name}/versions/{version}/{SIGNATURE}")
+        if self.trusted is None:
+            return SignatureState.UNCHECKED
+        check_signature(signature, name, version, manifest, self.trusted)
+        return SignatureState.VALID
 
     def _book(self, name: str) -> AliasBook:
         body = self._files.read_aliases(name)

@@ -124,7 +124,7 @@ def assemble(
         registry=registry,
         data_plane=DataPlane(registry),
         control_plane=ControlPlane(store, clock=lambda: datetime.now(UTC)),
-        trainer=TrainerProcess(settings.store, limits, environment, run_directory),
+        trainer=TrainerProcess(settings.store, limits, environment, run_directory, store.trusted),
         metrics=metrics,
         gate=Gate.of(settings, run_directory),
         load=Load(settings.max_in_flight, settings.deadline_s),

@@ -54,7 +54,8 @@ class ModelRoutes:
         """One version by number or alias: the manifest, with coefficients and standard errors."""
         query.query_parameters(request.scope["query_string"], ())
         stored = await asyncio.to_thread(self._stored, request)
-        return json_response(views.version(stored), headers=model_version(stored))
+        body = await asyncio.to_thread(views.version, self._store, stored)
+        return json_response(body, headers=model_version(stored))
 
     async def delete(self, request: Request) -> Response:
         """Remove a version that no alias points to."""

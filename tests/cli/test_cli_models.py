@@ -59,7 +59,7 @@ def test_show_as_json_is_the_manifest(two_versions: Logitd, store: ModelStore) -
     """``--json`` prints what ``GET /models/iris/versions/1`` answers."""
     told = two_versions("models", "show", "iris/1", "--json")
 
-    assert told.json() == views.version(store.load("iris", 1))
+    assert told.json() == views.version(store, store.load("iris", 1))
 
 
 def test_show_without_live_version_is_the_latest(here: Logitd) -> None:

@@ -21,13 +21,13 @@ MakeDraft: TypeAlias = Callable[[Model], VersionDraft]
 Put: TypeAlias = Callable[..., Manifest]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def now() -> datetime:
     """A fixed moment: the store never asks for the time."""
     return datetime(2026, 3, 1, 12, 30, 15, 250_000, tzinfo=UTC)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_model() -> MakeModel:
     """Build a model with a numeric and a text column for any classes; ``coef_scale`` tells versions apart."""
 
@@ -46,7 +46,7 @@ def make_model() -> MakeModel:
     return build
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_draft() -> MakeDraft:
     """Build the manifest draft that describes a model."""
 
