@@ -6,6 +6,7 @@ x86-64 machine with AVX2, one thread, and a fixed date, so that the files come o
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import subprocess
@@ -33,4 +34,6 @@ def rebuild(store: Path) -> None:
 
 
 if __name__ == "__main__":
-    rebuild(Path(sys.argv[1]))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("store", type=Path, help="the directory to write them into")
+    rebuild(parser.parse_args().store)

@@ -1,4 +1,4 @@
-"""The README as data: its commands with their output, and its tables: the settings, and the times of training.
+"""The README as data: its commands with their output, and its tables; and the page of the settings.
 
 ``python tests/readme.py --write`` brings the tables up to date.
 """
@@ -18,6 +18,7 @@ from service.settings import SETTINGS, variable
 
 PROJECT = Path(__file__).parent.parent
 README = PROJECT / "README.md"
+SETTINGS_PAGE = PROJECT / "docs" / "settings.md"
 SETTINGS_TABLE = re.compile(r"(<!-- settings: [^>]*-->\n)(.*?)(<!-- end of settings -->)", re.DOTALL)
 MANY_DIGITS = re.compile(r"\d+\.\d{8,}(?:e-?\d+)?")
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -85,14 +86,15 @@ def settings_table() -> str:
 
 
 def with_settings(text: str) -> str:
-    """The README's text with the table of settings as it should be."""
+    """The text of the settings' page with its table as it should be."""
     return SETTINGS_TABLE.sub(lambda found: found[1] + settings_table() + found[3], text)
 
 
 def with_tables(text: str) -> str:
     """The README's text with every table as it should be."""
-    return serving.with_summary(with_summary(with_settings(text), committed()), serving.committed())
+    return serving.with_summary(with_summary(text, committed()), serving.committed())
 
 
 if __name__ == "__main__" and sys.argv[1:] == ["--write"]:
     README.write_text(with_tables(README.read_text()))
+    SETTINGS_PAGE.write_text(with_settings(SETTINGS_PAGE.read_text()))
