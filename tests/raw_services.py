@@ -24,4 +24,4 @@ def service(request: pytest.FixtureRequest, raw_services: dict[str, RawService])
     n_before = len(running.log)
     yield running
     running.check_alive()
-    assert not errors_in(running.log[n_before:]), "".join(running.log[n_before:])
+    assert errors_in(running.log[n_before:])[:5] == []

@@ -181,3 +181,20 @@ def test_a_key_in_a_trailer_is_none(trained_store: Path, tmp_path: Path, lane: s
             reply = service.ask(first + PLAIN[:-2] + trailer)
 
             check_problem(reply, {401: "key-missing", 400: "invalid-request"})
+
+
+@pytest.mark.parametrize("n", [10, 1500])
+@pytest.mark.parametrize("kind", ["upgrade", "page", "prediction", "unread body"])
+def test_many_requests_in_one_piece_are_all_answered(service: RawService, kind: str, n: int) -> None:
+    """As many as fit into what is read at once are neither lost nor too deep, and the last one ends the connection."""
+    upgrade = head("GET /livez HTTP/1.1", f"Host: {HOST}", "Connection: Upgrade", "Upgrade: h2c")
+    one = {
+        "upgrade": upgrade,
+        "page": head("GET /livez HTTP/1.1", f"Host: {HOST}"),
+        "prediction": GOOD,
+        "unread body": request("POST", "/livez", body=SMUGGLED),
+    }[kind]
+
+    statuses = conversation(service, one * n + LAST)
+
+    assert statuses == [405 if kind == "unread body" else 200] * n + [200]
