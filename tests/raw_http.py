@@ -123,10 +123,6 @@ class RawService:
         assert self.ask(request("GET", "/livez")).status == 200
         assert self.ask(GOOD).status == 200
 
-    def errors(self) -> list[str]:
-        """The lines of the log that tell of an error of the service; all of them once it has ended."""
-        return [line for line in self.log if "error" in line.lower() or "traceback" in line.lower()]
-
     def metric(self, start: str) -> float:
         """The sum of the metrics page's numbers whose lines begin so."""
         page = self.ask(request("GET", "/metrics")).body.decode()
@@ -138,6 +134,11 @@ class RawService:
     def resident_bytes(self) -> int:
         text = Path(f"/proc/{self.service.process.pid}/status").read_text()
         return int(text.partition("VmRSS:")[2].split()[0]) * 1024
+
+
+def errors_in(log: Iterable[str]) -> list[str]:
+    """The lines of a log that tell of an error of the service, not of a client."""
+    return [line for line in log if "error" in line.lower() or "traceback" in line.lower()]
 
 
 def check_problem(reply: Reply, statuses: dict[int, str | None]) -> None:

@@ -6,29 +6,19 @@ Each is sent alone to each route that takes bodies, in pieces, and behind a good
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from raw_http import GOOD, LAST, Line, RawService, check_problem, raw_service
+from raw_http import GOOD, LAST, Line, RawService, check_problem
 from wire import Reply, request
 from wire_rows import FRAMING, ROUTES, TARGET_MARK, Row
 from wire_rows_heads import HEADS
 
-pytest_plugins = ("served",)
+pytest_plugins = ("served", "raw_services")
 
 ROWS = [*FRAMING, *HEADS]
 MOST_PIECES = 400
 # What comes behind a request that ends its connection, and must not be looked at.
 SECOND = request("GET", "/version", {"X-Request-Id": "second"})
-
-
-@pytest.fixture(scope="module", params=["on", "off"], ids="lane {}".format)
-def service(request: pytest.FixtureRequest, trained_store: Path) -> Iterator[RawService]:
-    """The service over the store for reading, with the fast lane and without; at the end its log tells of no error."""
-    with raw_service(trained_store, LOGITD_FAST_LANE=request.param) as running:
-        yield running
-    assert not running.errors(), "".join(running.log)
 
 
 def pieces(row: Row, data: bytes) -> list[bytes]:
@@ -67,10 +57,11 @@ def sent(row: Row, target: str = ROUTES[0]) -> bytes:
 
 @pytest.mark.parametrize("row", ROWS, ids=str)
 def test_odd_requests_get_their_answer(service: RawService, row: Row) -> None:
-    """Status, slug and the end of the connection are as the table says, on every route, and the service goes on."""
-    for target in row.routes:
+    """On every route, in one piece and in many: status, slug and the end are the table's, and the service goes on."""
+    ways = [[sent(row, target)] for target in row.routes]
+    for said in (*ways, pieces(row, sent(row))):
         with service.line() as line:
-            line.say([sent(row, target)])
+            line.say(said)
 
             check_answer(row, line.reply())
             check_end(row, line)
@@ -78,17 +69,7 @@ def test_odd_requests_get_their_answer(service: RawService, row: Row) -> None:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=str)
-def test_odd_requests_in_pieces_get_the_same_answer(service: RawService, row: Row) -> None:
-    """Byte by byte, or cut at random where they are long."""
-    with service.line() as line:
-        line.say(pieces(row, sent(row)))
-
-        check_answer(row, line.reply())
-        check_end(row, line)
-
-
-@pytest.mark.parametrize("row", ROWS, ids=str)
-def test_odd_requests_behind_a_good_one_do_not_overtake_it(service: RawService, row: Row) -> None:
+def test_odd_requests_do_not_overtake_a_good_one(service: RawService, row: Row) -> None:
     """In one piece with a request before them: that is answered first, and nothing behind the odd one is.
 
     What ends the connection may also do so without a word: the answer that is owed may be the last one.

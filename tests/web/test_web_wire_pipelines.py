@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -11,10 +10,10 @@ import pytest
 from keys_on_disk import KeysOnDisk
 from raw_http import BODY, GOOD, HOST, LAST, TARGET, Line, RawService, check_problem, raw_service
 from wire import request
-from wire_rows import CHUNKED, FRAMING, LENGTH, PLAIN, TARGET_MARK, Row, head
+from wire_rows import CHUNKED, FRAMING, LENGTH, PLAIN, TARGET_MARK, head
 from wire_rows_heads import HEADS
 
-pytest_plugins = ("served",)
+pytest_plugins = ("served", "raw_services")
 
 CLOSING = [row for row in (*FRAMING, *HEADS) if row.closes and not row.is_endless]
 BAD = head(f"POST {TARGET} HTTP/1.1", f"Host: {HOST}", LENGTH, CHUNKED) + PLAIN
@@ -25,13 +24,6 @@ LONG = request("POST", TARGET, body=b"[" + b",".join([BODY[1:-1] + b" " * 20] * 
 ROWS_COUNT = "logitd_prediction_rows_total"
 
 
-@pytest.fixture(scope="module", params=["on", "off"], ids="lane {}".format)
-def service(request: pytest.FixtureRequest, trained_store: Path) -> Iterator[RawService]:
-    """The service over the store for reading, with the fast lane and without."""
-    with raw_service(trained_store, LOGITD_FAST_LANE=request.param) as running:
-        yield running
-
-
 def conversation(service: RawService, *data: bytes) -> list[int]:
     """The statuses of all answers until the service ends the connection."""
     with service.line() as line:
@@ -39,16 +31,15 @@ def conversation(service: RawService, *data: bytes) -> list[int]:
         return [reply.status for reply in line.rest()]
 
 
-@pytest.mark.parametrize("row", CLOSING, ids=str)
-def test_what_is_behind_a_refused_request_never_runs(service: RawService, row: Row) -> None:
-    """H32: one answer, no prediction, and the end."""
+def test_what_is_behind_a_refused_request_never_runs(service: RawService) -> None:
+    """H32: one answer to each of the table, no prediction for what is behind it, and the end."""
     service.check_alive()
     before = service.metric(ROWS_COUNT)
 
-    statuses = conversation(service, row.data.replace(TARGET_MARK, TARGET.encode()) + GOOD)
+    said = {str(row): conversation(service, row.data.replace(TARGET_MARK, TARGET.encode()) + GOOD) for row in CLOSING}
 
-    assert len(statuses) == 1
-    assert service.metric(ROWS_COUNT) == before + (statuses == [200])
+    assert {name: statuses for name, statuses in said.items() if len(statuses) != 1} == {}
+    assert service.metric(ROWS_COUNT) == before + list(said.values()).count([200])
 
 
 @pytest.mark.parametrize(
@@ -190,3 +181,20 @@ def test_a_key_in_a_trailer_is_none(trained_store: Path, tmp_path: Path, lane: s
             reply = service.ask(first + PLAIN[:-2] + trailer)
 
             check_problem(reply, {401: "key-missing", 400: "invalid-request"})
+
+
+@pytest.mark.parametrize("n", [10, 1500])
+@pytest.mark.parametrize("kind", ["upgrade", "page", "prediction", "unread body"])
+def test_many_requests_in_one_piece_are_all_answered(service: RawService, kind: str, n: int) -> None:
+    """As many as fit into what is read at once are neither lost nor too deep, and the last one ends the connection."""
+    upgrade = head("GET /livez HTTP/1.1", f"Host: {HOST}", "Connection: Upgrade", "Upgrade: h2c")
+    one = {
+        "upgrade": upgrade,
+        "page": head("GET /livez HTTP/1.1", f"Host: {HOST}"),
+        "prediction": GOOD,
+        "unread body": request("POST", "/livez", body=SMUGGLED),
+    }[kind]
+
+    statuses = conversation(service, one * n + LAST)
+
+    assert statuses == [405 if kind == "unread body" else 200] * n + [200]

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import select
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 
-import pytest
-from raw_http import BODY, GOOD, HOST, LAST, TARGET, RawService, check_problem, raw_service
+from raw_http import BODY, GOOD, HOST, LAST, TARGET, RawService, check_problem
 from wire_rows import CHUNKED, LENGTH, head
 
-pytest_plugins = ("served",)
+pytest_plugins = ("served", "raw_services")
 
 # The deadlines of the product: of a head, and of a body that comes slower than a KiB a second.
 HEAD_S, BODY_S = 5, 10
@@ -85,13 +81,6 @@ CASES = [
 ]
 
 
-@pytest.fixture(scope="module")
-def services(trained_store: Path) -> Iterator[dict[str, RawService]]:
-    """The service over the store for reading, with the fast lane and without."""
-    with ExitStack() as stack:
-        yield {lane: stack.enter_context(raw_service(trained_store, LOGITD_FAST_LANE=lane)) for lane in ("on", "off")}
-
-
 def outcome(service: RawService, case: Slow) -> tuple[int, ...] | str:
     """The statuses that a client gets until the service ends the connection, or what went wrong."""
     with service.line() as line:
@@ -113,12 +102,12 @@ def outcome(service: RawService, case: Slow) -> tuple[int, ...] | str:
     return tuple(reply.status for reply in replies)
 
 
-def test_slow_clients_get_their_time_and_no_more(services: dict[str, RawService]) -> None:
+def test_slow_clients_get_their_time_and_no_more(raw_services: dict[str, RawService]) -> None:
     """H3, H12, H13: 408 and the end for who is too slow, wherever, and an answer for who is not; all at once."""
-    asked = [(lane, case) for lane in services for case in CASES]
+    asked = [(lane, case) for lane in raw_services for case in CASES]
 
     with ThreadPoolExecutor(len(asked)) as pool:
-        outcomes = list(pool.map(lambda one: outcome(services[one[0]], one[1]), asked))
+        outcomes = list(pool.map(lambda one: outcome(raw_services[one[0]], one[1]), asked))
 
     wrong = [
         f"lane {lane}: {case.name}: {found}"
@@ -126,6 +115,6 @@ def test_slow_clients_get_their_time_and_no_more(services: dict[str, RawService]
         if found != case.says
     ]
     assert not wrong, "\n".join(wrong)
-    for service in services.values():
+    for service in raw_services.values():
         service.check_alive()
         assert service.metric("http_server_active_requests") == 1
