@@ -16,20 +16,18 @@ from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from service.errors import ServiceError
-from service.web.errors import RequestTimeout, TemporaryReducedCapacity, TooManyChunks
+from service.web.errors import RequestTimeout, TemporaryReducedCapacity
 from service.web.gentle_transport import GentleTransport
 from service.web.prediction_desk import PredictionDesk
 from service.web.request_head import (
-    MOST_HEADER_BYTES,
     MOST_HEADERS,
-    MOST_URL_BYTES,
     check_head,
     check_trailers,
     headers_too_large,
     refusal_of,
-    uri_too_long,
     without_upgrade,
 )
+from service.web.tally import Tally
 from service.web.watch import LOOK_S, Watch
 
 # From the first byte of a head to its last; from there to the last of the body, and a second more for each KiB of it.
@@ -37,8 +35,7 @@ HEAD_S, BODY_S, LONGEST_BODY_S = 5.0, 10.0, 120.0
 BYTES_A_SECOND = 1024
 # For the client to read the refusal before the connection is gone; for it to take what it is owed.
 LINGER_S, STALLED_S = 2.0, 60.0
-# Of a chunk its size and two ends of lines; extensions and trailers are passed over, and may have as much as a head.
-MOST_CHUNKS, BYTES_AROUND_A_CHUNK = 1 << 16, 16
+MOST_PIPELINED = 256
 END_OF_LINE = b"\r\n"
 HEALTH = frozenset({b"/livez", b"/readyz", b"/healthz"})
 LAST = {"Connection": "close"}
@@ -68,9 +65,8 @@ class GuardedProtocol(HttpToolsProtocol):
         # By the loop's clock: the last byte, the beginning of the phase, and of what keeps an answer from being taken.
         self._heard_at = self._since = self.loop.time()
         self._stalled_at: float | None = None
-        # Bytes that are being parsed, of an incomplete head, of the body, of chunks around it, and that count as held.
-        self._fed = self._head_bytes = self._body_bytes = self._overhead = self._held = 0
-        self._n_chunks = 0
+        self._tally = Tally()
+        self._held = 0
         # What is being answered; what is being received, if it goes uvicorn's way; its head, if it wants an upgrade.
         self._running: RequestResponseCycle | None = None
         self._own_cycle: RequestResponseCycle | None = None
@@ -97,38 +93,38 @@ class GuardedProtocol(HttpToolsProtocol):
     def _feed(self, data: bytes) -> None:
         if self._phase is Phase.LAST:
             return
-        self._fed = len(data)
+        self._tally.n_fed = len(data)
         try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            # The parser takes what follows for another protocol; here it is the body.
-            head, self._plain_head = self._plain_head, b""
-            self.parser = httptools.HttpRequestParser(self)
-            self._feed(head + data[upgrade.args[0] :])
+            self._parse(data)
+            if self._phase is Phase.HEAD:
+                self._tally.check_head(len(self.url))
+            elif self._phase is Phase.BODY:
+                self._tally.check_body()
+        except ServiceError as error:
+            self._refuse(error)
         except httptools.HttpParserError as error:
             self._refuse(refusal_of(error))
-        else:
-            self._check_rest(len(data))
 
-    def _check_rest(self, n_bytes: int) -> None:
-        """Bound what is not a whole head yet, and what is sent around the pieces of a body."""
-        if self._phase is Phase.HEAD:
-            self._head_bytes += n_bytes
-            if len(self.url) > MOST_URL_BYTES:
-                self._refuse(uri_too_long())
-            elif self._head_bytes > MOST_URL_BYTES + MOST_HEADER_BYTES:
-                self._refuse(headers_too_large())
-        elif self._phase is Phase.BODY:
-            self._overhead += n_bytes
-            if self._overhead > MOST_HEADER_BYTES + self._n_chunks * BYTES_AROUND_A_CHUNK:
-                self._refuse(TooManyChunks("there are too many bytes around the chunks of the body"))
+    def _parse(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest or self._plain_head:
+            head, self._plain_head = self._plain_head, b""
+            try:
+                if head:
+                    # The parser takes what follows a wish to upgrade for another protocol; here it is the body.
+                    self.parser = httptools.HttpRequestParser(self)
+                    self.parser.feed_data(head)
+                self.parser.feed_data(rest)
+            except httptools.HttpParserUpgrade as upgrade:
+                rest = rest[upgrade.args[0] :]
+            else:
+                return
 
     def message_begins(self) -> None:
         """A request's first byte is there."""
         self._phase = Phase.HEAD
         self._since = self._heard_at
-        # The piece in which the head begins may hold the end of another request; it is bounded by being one piece.
-        self._head_bytes = -self._fed
+        self._tally.begin_head()
         self._own_cycle = None
 
     def on_message_begin(self) -> None:
@@ -137,7 +133,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """As uvicorn's, up to so many, of a head or behind a body."""
-        name = name.lower()
+        name, value = name.lower(), value.rstrip(b" \t")
         if name == b"expect" and value.lower() == b"100-continue":
             self.expect_100_continue = True
         self.headers.append((name, value))
@@ -154,12 +150,13 @@ class GuardedProtocol(HttpToolsProtocol):
             self.expect_100_continue = False
         self._phase = Phase.BODY
         self._since = self._heard_at
-        self._body_bytes = self._n_chunks = 0
-        self._overhead = -self._fed
+        self._tally.begin_body()
         self.handle_head()
 
     def handle_head(self) -> None:
         """Start answering the request whose head is complete and in order."""
+        if len(self.pipeline) >= MOST_PIPELINED:
+            raise TemporaryReducedCapacity(f"{MOST_PIPELINED} requests of this connection wait for their answers")
         super().on_headers_complete()
         self._own_cycle = self.cycle
         self.cycle.transport = GentleTransport(self.transport, self.close_gently)  # type: ignore[assignment]
@@ -178,14 +175,10 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_chunk_header(self) -> None:
         """A parser's callback, which uvicorn has no use for."""
-        self._n_chunks += 1
-        # The last one is empty.
-        if self._n_chunks > MOST_CHUNKS + 1:
-            raise TooManyChunks(f"the body may have at most {MOST_CHUNKS} chunks")
+        self._tally.add_chunk()
 
     def on_body(self, body: bytes) -> None:
-        self._body_bytes += len(body)
-        self._overhead -= len(body)
+        self._tally.add_body(len(body))
         self.handle_body(body)
 
     def handle_body(self, body: bytes) -> None:
@@ -207,7 +200,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         if self._plain_head:
             return
-        if self._n_chunks:
+        if self._tally.n_chunks:
             check_trailers(self.headers)
         self._phase = Phase.IDLE
         self.handle_end()
@@ -282,7 +275,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def _patience(self) -> float:
         if self._phase is Phase.HEAD:
             return HEAD_S
-        return min(BODY_S + self._body_bytes / BYTES_A_SECOND, LONGEST_BODY_S)
+        return min(BODY_S + self._tally.body_bytes / BYTES_A_SECOND, LONGEST_BODY_S)
 
     def _refuse(self, error: ServiceError) -> None:
         """Answer what is being received with a problem, as the last answer of this connection."""
