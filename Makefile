@@ -7,7 +7,7 @@ BIN := .venv/bin
 OLDEST_UVICORN := 0.40.0
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes --only-binary :all:
 
-.PHONY: serve setup test test-oldest check lint types floors docs format crash bench bench-training bench-extra bench-serving models lock clean
+.PHONY: serve setup test test-oldest check lint types floors docs format crash soak bench bench-training bench-extra bench-serving models lock clean
 
 serve: .venv/serve            ## serve the shipped models on http://$(HOST):$(PORT)
 	$(BIN)/logitd serve --host $(HOST) --port $(PORT)
@@ -57,6 +57,9 @@ models: .venv/serve
 
 crash: .venv/serve            ## the store under fire: faults at every call, 500 kills (CRASH=--quick: a sample)
 	$(BIN)/python -m hardening.crash $(CRASH)
+
+soak: .venv/serve             ## hours of good, bad and rude clients in minutes (SOAK="--minutes 30")
+	$(BIN)/python -m hardening.soak $(SOAK)
 
 lock: .venv/check             ## write requirements/*.lock anew
 	$(BIN)/python requirements/lock.py
