@@ -12,6 +12,7 @@ import gc
 import socket
 import time
 from array import array
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -64,6 +65,7 @@ class Outcome:
     """What became of the requests of a plan, by label: see ``Answer.label``; or ``closed``, ``refused``, ``unanswered``.
 
     due: by the plan.  waited: for a connection.  late_ms: by how much the generator was late, at most.
+    sent: when each request was really sent, in seconds from the start.
     """
 
     seconds: float
@@ -71,6 +73,7 @@ class Outcome:
     waited: int = 0
     late_ms: float = 0.0
     most_connections: int = 0
+    sent: array[float] = field(default_factory=lambda: array("d"))
     by_label: dict[str, Took] = field(default_factory=dict)
 
     def add(self, label: str, sent: float, took: float) -> None:
@@ -99,10 +102,8 @@ class Outcome:
         return float(np.count_nonzero(ended <= self.seconds)) / self.seconds
 
     def sent_rate(self) -> float:
-        """Requests a second that were really sent, by the moments at which they were."""
-        return sum(int(np.count_nonzero(np.asarray(t.sent) <= self.seconds)) for t in self.by_label.values()) / (
-            self.seconds
-        )
+        """Requests a second that were really sent before the plan's end."""
+        return float(np.count_nonzero(np.asarray(self.sent) <= self.seconds)) / self.seconds
 
 
 def run(plan: Plan, is_stopped: Callable[[], bool] = lambda: False) -> Outcome:
@@ -162,7 +163,7 @@ class _Generator:
         self._channels: set[_Channel] = set()
         self._connecting: set[asyncio.Task[None]] = set()
         # Moments at which requests were due that wait for a connection.
-        self._waiting: list[float] = []
+        self._waiting: deque[float] = deque()
         self._n_ended = 0
         self._one_ended = asyncio.Event()
         self._start = self._end = 0.0
@@ -197,7 +198,7 @@ class _Generator:
         while self._idle:
             channel = self._idle.pop()
             if channel.transport is not None and not channel.transport.is_closing():
-                channel.send(self._plan.request, due)
+                self._write(channel, due)
                 return
         if len(self._channels) + len(self._connecting) < self._plan.max_connections:
             task = asyncio.get_running_loop().create_task(self._connect(due))
@@ -217,6 +218,10 @@ class _Generator:
             return
         self._channels.add(channel)
         self._outcome.most_connections = max(self._outcome.most_connections, len(self._channels))
+        self._write(channel, due)
+
+    def _write(self, channel: _Channel, due: float) -> None:
+        self._outcome.sent.append(time.perf_counter() - self._start)
         channel.send(self._plan.request, due)
 
     def ended(self, channel: _Channel, label: str, *, is_usable: bool) -> None:
@@ -227,10 +232,10 @@ class _Generator:
         if not is_usable:
             self._forget(channel)
         elif self._waiting:
-            channel.send(self._plan.request, self._waiting.pop(0))
+            self._write(channel, self._waiting.popleft())
         elif not self._plan.rate and time.perf_counter() < self._end:
             self._outcome.due += 1
-            channel.send(self._plan.request, time.perf_counter())
+            self._write(channel, time.perf_counter())
         else:
             self._idle.append(channel)
             return
@@ -253,7 +258,7 @@ class _Generator:
     def _go_on(self) -> None:
         """There is room for one connection more."""
         if self._waiting:
-            self._send(self._waiting.pop(0))
+            self._send(self._waiting.popleft())
         elif not self._plan.rate and time.perf_counter() < self._end:
             self._outcome.due += 1
             self._send(time.perf_counter())

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 import pytest
+from scripted import answering
 
 from hardening.load.answers import Answer, post, request, take
 from hardening.load.generator import Outcome, Plan, run
@@ -22,36 +20,6 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nModel-Version: iris/1\r\n\r\n{}\n
 BODY = b'{"type":"/problems/temporary-reduced-capacity","status":503}\n'
 BUSY = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: %d\r\n\r\n" % len(BODY) + BODY
 LAST = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\nInvalid"
-
-
-@contextmanager
-def answering(*answers: bytes) -> Iterator[int]:
-    """A server that gives these answers in turn, and the last one for ever; an empty one closes the connection."""
-    left = list(answers)
-
-    def serve(connection: socket.socket) -> None:
-        with connection:
-            while connection.recv(1 << 16):
-                answer = left.pop(0) if len(left) > 1 else left[0]
-                if not answer:
-                    return
-                connection.sendall(answer)
-                if answer is LAST:
-                    return
-
-    def accept(listener: socket.socket) -> None:
-        while True:
-            try:
-                connection, _ = listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=serve, args=(connection,), daemon=True).start()
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=accept, args=(listener,), daemon=True)
-        thread.start()
-        yield listener.getsockname()[1]
-        listener.shutdown(socket.SHUT_RDWR)
 
 
 @pytest.mark.parametrize("answer", [OK, BUSY, b"HTTP/1.1 204 No Content\r\n\r\n"])
