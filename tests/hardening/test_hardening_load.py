@@ -50,6 +50,7 @@ def test_an_answer_without_length_ends_with_the_connection() -> None:
         (OK, "200", False),
         (BUSY, "503 temporary-reduced-capacity", False),
         (BUSY.replace(b"retry-after: 1\r\n", b""), "503 temporary-reduced-capacity, no Retry-After", False),
+        (BUSY.replace(b"retry-after: 1", b"retry-after: 0"), "503 temporary-reduced-capacity, no Retry-After", False),
         (LAST, "400 without a slug", True),
     ],
 )
