@@ -34,7 +34,7 @@ def report(seen: Crowded) -> str:
     """The traffic, the descriptors, and what became of the crowd."""
     traffic = [
         (name, label, n, outcome.took_ms(label, 0.5), outcome.took_ms(label, 0.99), outcome.took_ms(label, 1.0))
-        for name, outcome in (("alone", seen.alone), ("beside the crowd", seen.beside))
+        for name, outcome in seen.parts().items()
         for label, n in outcome.counts().items()
     ]
     descriptors = f"descriptors {seen.before}, {seen.most} at most, {seen.after} afterwards"
@@ -50,7 +50,9 @@ def report(seen: Crowded) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m hardening.crowd", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=30.0, help="of each half: without the crowd, and beside it")
+    parser.add_argument(
+        "--seconds", type=float, default=30.0, help="of each part: alone, beside the crowd, alone again"
+    )
     parser.add_argument("--rate", type=float, default=300.0, help="requests a second")
     parser.add_argument("--half-open", type=int, default=500, help="connections that send half a head")
     parser.add_argument("--trickling", type=int, default=500, help="connections that send a byte a second")

@@ -1,4 +1,4 @@
-"""The same traffic twice: alone, and beside the crowd."""
+"""The same traffic three times: alone, beside the crowd, and alone again."""
 
 from __future__ import annotations
 
@@ -42,11 +42,12 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class Crowded:
-    """The two halves, the descriptors of the service before, at most and after, and what it did to the crowd."""
+    """The traffic, the descriptors of the service before, at most and after, and what it did to the crowd."""
 
     size: Size
     alone: Outcome
     beside: Outcome
+    alone_again: Outcome
     before: int
     most: int
     after: int
@@ -55,19 +56,28 @@ class Crowded:
     @property
     def times(self) -> float:
         """The p99 beside the crowd in ratio to that without it."""
-        return self.beside.took_ms("200", 0.99) / self.alone.took_ms("200", 0.99)
+        return self.beside.took_ms("200", 0.99) / self.alone_ms
+
+    @property
+    def alone_ms(self) -> float:
+        """The p99 without the crowd, of the slower time: what else the machine does comes and goes."""
+        return max(outcome.took_ms("200", 0.99) for outcome in (self.alone, self.alone_again))
+
+    def parts(self) -> dict[str, Outcome]:
+        """The three by name."""
+        return {"alone": self.alone, "beside the crowd": self.beside, "alone again": self.alone_again}
 
     def findings(self) -> list[str]:
         """A line for each thing that is out of bounds."""
         lines = [
-            f"{n} requests {when} the crowd came to {label}"
-            for when, outcome in (("without", self.alone), ("beside", self.beside))
+            f"{name}: {n} requests came to {label}"
+            for name, outcome in self.parts().items()
             for label, n in outcome.counts().items()
             if label != "200"
         ]
-        alone, beside = self.alone.took_ms("200", 0.99), self.beside.took_ms("200", 0.99)
-        if not beside <= MOST_TIMES * alone + MOST_MORE_MS:
-            lines.append(f"p99 is {beside:.1f} ms beside the crowd, and {alone:.1f} ms without it")
+        beside = self.beside.took_ms("200", 0.99)
+        if not beside <= MOST_TIMES * self.alone_ms + MOST_MORE_MS:
+            lines.append(f"p99 is {beside:.1f} ms beside the crowd, and {self.alone_ms:.1f} ms without it")
         if self.most - self.before < LEAST_CROWD * self.size.total:
             lines.append(f"the crowd was never there: {self.most - self.before} of {self.size.total} connections")
         if self.after > self.before + SLACK_DESCRIPTORS:
@@ -78,7 +88,7 @@ class Crowded:
 
 
 def crowded(service: Service, size: Size, rate: float, seconds: float) -> Crowded:
-    """Both halves of so many seconds.  Raises OSError when nobody listens."""
+    """Each of the three for so many seconds.  Raises OSError when nobody listens."""
     wire = post(f"/predict?model={SMALL}", json.dumps({"instances": rows(1, COLUMNS[SMALL])}).encode())
     generator.run(Plan(service.port, wire, rate, WARM_S))
     time.sleep(LOOK_S)
@@ -87,7 +97,8 @@ def crowded(service: Service, size: Size, rate: float, seconds: float) -> Crowde
     with _descriptors_meanwhile(service) as seen, _crowd(service.port, size) as closed:
         beside = generator.run(Plan(service.port, wire, rate, seconds))
     after = _at_rest(service, before)
-    return Crowded(size, alone, beside, before, max(seen), after, dict(closed))
+    alone_again = generator.run(Plan(service.port, wire, rate, seconds))
+    return Crowded(size, alone, beside, alone_again, before, max(seen), after, dict(closed))
 
 
 @contextmanager

@@ -22,8 +22,8 @@ COMMAND = (sys.executable, "-m", "service")
 ADDRESS = re.compile(r"\bon https?://[0-9.]+:([0-9]+)")
 # A line of the log that tells of a defect: by its level, or by what Python says.
 COMPLAINT = re.compile(r'\b(ERROR|CRITICAL)\b|"level": ?"(error|critical)"|^Traceback', re.MULTILINE)
-# Seconds to the first line, and from SIGTERM to the end.
-START_S, STOP_S = 60.0, 60.0
+# Seconds to the first line, from SIGTERM to the end, and to the end of one that nobody asks any more.
+START_S, STOP_S, END_S = 60.0, 60.0, 20.0
 
 
 class NotServing(Exception):
@@ -115,8 +115,15 @@ def _port(process: subprocess.Popen[bytes], log: Path) -> int:
 
 
 def end(running: Service) -> None:
-    """Kill whatever is left of it and its children."""
-    for pid in process_tree(running.pid) if running.process.poll() is None else []:
+    """SIGTERM, so that it takes away what it made, and after a while SIGKILL for it and its children."""
+    if running.process.poll() is not None:
+        return
+    family = process_tree(running.pid)
+    running.process.terminate()
+    with suppress(subprocess.TimeoutExpired):
+        running.process.wait(END_S)
+        return
+    for pid in family:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     running.process.wait()

@@ -111,15 +111,18 @@ def test_back_to_normal_is_the_first_of_a_row() -> None:
 
 def crowd(**changes: Any) -> Crowded:
     quick = outcome(_200=[0.001] * 100)
-    return replace(Crowded(Size(), quick, quick, 14, 1014, 15, {("half a head", "408 request-timeout"): 3}), **changes)
+    return replace(
+        Crowded(Size(), quick, quick, quick, 14, 1014, 15, {("half a head", "408 request-timeout"): 3}), **changes
+    )
 
 
 @pytest.mark.parametrize(
     ("changes", "lines"),
     [
         ({}, []),
+        ({"beside": outcome(_200=[0.0041] * 9), "alone_again": outcome(_200=[0.002])}, []),
         ({"beside": outcome(_200=[0.0041] * 9)}, ["p99 is 4.1 ms beside the crowd, and 1.0 ms without it"]),
-        ({"beside": outcome(_200=[0.001], closed=[1.0])}, ["1 requests beside the crowd came to closed"]),
+        ({"beside": outcome(_200=[0.001], closed=[1.0])}, ["beside the crowd: 1 requests came to closed"]),
         ({"most": 900}, ["the crowd was never there: 886 of 1000 connections"]),
         ({"after": 19}, ["the service holds 19 descriptors, and held 14 before the crowd came"]),
         ({"closed": {("half a head", "refused"): 2}}, ["2 connections of the crowd were refused"]),
