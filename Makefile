@@ -7,7 +7,8 @@ BIN := .venv/bin
 OLDEST_UVICORN := 0.40.0
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes --only-binary :all:
 
-.PHONY: serve setup test test-oldest check lint types floors docs format crash bench bench-training bench-extra bench-serving models lock sbom clean
+.PHONY: serve setup test test-oldest check lint types floors docs format crash soak overload restarts crowd bench bench-training \
+	bench-extra bench-serving models lock sbom clean
 
 serve: .venv/serve            ## serve the shipped models on http://$(HOST):$(PORT)
 	$(BIN)/logitd serve --host $(HOST) --port $(PORT)
@@ -57,6 +58,18 @@ models: .venv/serve
 
 crash: .venv/test             ## the store under fire: faults at every call, 500 kills (CRASH=--quick: a sample)
 	$(BIN)/python -m hardening.crash $(CRASH)
+
+soak: .venv/serve             ## hours of good, bad and rude clients in minutes (SOAK="--minutes 30")
+	$(BIN)/python -m hardening.soak $(SOAK)
+
+overload: .venv/serve         ## ten times what the service can do (OVERLOAD="--seconds 60 --kinds batch")
+	$(BIN)/python -m hardening.overload $(OVERLOAD)
+
+restarts: .venv/serve         ## 100 rolling restarts of two instances under load (RESTARTS="--count 10")
+	$(BIN)/python -m hardening.restarts $(RESTARTS)
+
+crowd: .venv/serve            ## a thousand slow clients beside normal traffic (CROWD="--seconds 10")
+	$(BIN)/python -m hardening.crowd $(CROWD)
 
 lock: .venv/check             ## write requirements/*.lock anew
 	$(BIN)/python requirements/lock.py
