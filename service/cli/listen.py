@@ -27,7 +27,7 @@ from service.settings import Settings
 from service.store.model_store import ModelStore
 from service.web.app import create_app
 from service.web.fast_lane import fast_lane, guarded
-from service.web.load import Load
+from service.web.services import Services
 
 # Longer than the idle time of common load balancers (60 s), so that it is they who close connections.
 KEEP_ALIVE_S = 75
@@ -37,6 +37,8 @@ SWITCH_S = 0.0005
 LAST_LOOKS = 5
 # For clients that keep connections: their next answer says that it is the last one.
 FAREWELL_S = 0.5
+# For a training to be ended, and its client to be told.
+TRAINER_S = 0.5
 # What a process may have open at most, and what it needs besides connections: some 25 and those of a training.
 MOST_FILES, OTHER_FILES = 65_536, 40
 FEW_CONNECTIONS = 256
@@ -80,8 +82,8 @@ def listen(
         spans=telemetry.spans(os.environ),
         run_directory=run_directory,
     )
-    load: Load = app.state.services.load
-    load.most_connections = most_connections()
+    services: Services = app.state.services
+    services.load.most_connections = most_connections()
     config = uvicorn.Config(
         app,
         http=(fast_lane if chosen.fast_lane else guarded)(app.state.desk) or HttpToolsProtocol,
@@ -96,7 +98,7 @@ def listen(
         callback_notify=beat,
         timeout_notify=0,
     )
-    server = Server(config, before_stop, load)
+    server = Server(config, before_stop, services)
     stop_on_signals(server)
     # What is here now stays: collections need not look at it again and again.
     gc.freeze()
@@ -113,10 +115,11 @@ class Server(uvicorn.Server):
     that wait to be accepted.
     """
 
-    def __init__(self, config: uvicorn.Config, before_stop: Callable[[], None], load: Load) -> None:
+    def __init__(self, config: uvicorn.Config, before_stop: Callable[[], None], services: Services) -> None:
         super().__init__(config)
         self._before_stop = before_stop
-        self._load = load
+        self._load = services.load
+        self._trainer = services.trainer
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """A signal to stop: not ready from now on, and each answer is the last of its connection."""
@@ -139,6 +142,9 @@ class Server(uvicorn.Server):
         for _ in range(round(farewell_s / LOOK_S)):
             if self.server_state.connections:
                 await asyncio.sleep(LOOK_S)
+        # Until all else would be cut off: then its client learns why.
+        rest_s = (self.config.timeout_graceful_shutdown or 0) - TRAINER_S
+        asyncio.get_running_loop().call_later(max(0.0, rest_s), self._trainer.stop)
         await super().shutdown(sockets)
 
 

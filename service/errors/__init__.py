@@ -18,7 +18,7 @@
     ├── PreconditionFailed         the alias moved since it was read
     ├── Forbidden                  TrainingDisabled · CrossSite
     ├── Integrity                  CorruptVersion · NewerFormat · UnsignedVersion · InvalidSignature
-    └── Unavailable                NoLiveModel · TrainerBusy · TrainFailed · OutOfMemory · StoreUnavailable · StoreFull · TrainTimeout
+    └── Unavailable                NoLiveModel · TrainerBusy · TrainFailed · OutOfMemory · StoreUnavailable · StoreFull · TrainTimeout · Draining
 
 The module knows no HTTP: the web floor maps classes to statuses, the command line to exit codes.  A class's
 docstring is what ``/problems/<slug>`` shows: its meaning, and what to do about it.
@@ -310,3 +310,7 @@ class StoreUnavailable(Unavailable):
 
 class StoreFull(Unavailable):
     """The disk of the model store is full.  Nothing was published; the live model keeps answering."""
+
+
+class Draining(Unavailable):
+    """The service is about to stop and finishes what it has.  Another instance, or the next one here, will answer."""

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from service.errors import (
+    Draining,
     FieldError,
     IdempotencyMismatch,
     OutOfMemory,
@@ -99,12 +100,20 @@ class TrainerProcess:
         self._trusted = trusted
         self._slot = TrainingSlot(run_directory)
         self._answers = Answers(run_directory)
+        self._child: Process | None = None
+        self._is_stopped = False
+
+    def stop(self) -> None:
+        """End the training that runs, if one does, with everything that it started; its client is told Draining."""
+        self._is_stopped = True
+        if self._child is not None and self._child.returncode is None:
+            kill(self._child)
 
     async def train(self, job: TrainingJob, idempotency_key: str | None = None) -> dict[str, Any]:
         """The answer of ``/train``.  A job goes on when its client leaves; it is killed when the service stops.
 
         Raises the errors of training and of the store, TrainInProgress (409: the same model), TrainerBusy (another
-        one), TrainTimeout, OutOfMemory, TrainFailed, IdempotencyMismatch.
+        one), TrainTimeout, OutOfMemory, TrainFailed, IdempotencyMismatch, Draining.
         """
         remembered = self._remembered(job, idempotency_key)
         if remembered is not None:
@@ -136,13 +145,13 @@ class TrainerProcess:
             start_new_session=True,
             pass_fds=descriptors,
         )
+        self._child = child
         try:
             return await self._talk(child, job)
         finally:
+            self._child = None
             if child.returncode is None:
-                # With everything that it started.
-                with suppress(ProcessLookupError):
-                    os.killpg(child.pid, signal.SIGKILL)
+                kill(child)
                 await child.wait()
 
     async def _talk(self, child: Process, job: TrainingJob) -> dict[str, Any]:
@@ -159,6 +168,8 @@ class TrainerProcess:
         try:
             result = json.loads(output)
         except ValueError:
+            if self._is_stopped:
+                raise Draining("the service stops, and the training with it; nothing was published") from None
             if NO_MEMORY.search(complaints.decode(errors="replace")):
                 raise OutOfMemory(confined.NOT_ENOUGH) from None
             raise TrainFailed(f"the training process ended without a result (exit code {child.returncode})") from None
@@ -179,6 +190,12 @@ class TrainerProcess:
             "max_cells": self._limits.max_cells,
         }
         return json.dumps(header).encode() + b"\n"
+
+
+def kill(child: Process) -> None:
+    """End a child with everything that it started."""
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
 
 
 def as_error(told: dict[str, Any]) -> ServiceError:

@@ -100,12 +100,6 @@ class TemporaryReducedCapacity(errors.Unavailable):
     retry_after_s = 1
 
 
-class Draining(errors.Unavailable):
-    """The service is about to stop and finishes what it has.  Another instance, or the next one here, will answer."""
-
-    retry_after_s = 1
-
-
 class DeadlineExceeded(errors.Unavailable):
     """The request's time was over before its turn came; nothing was computed."""
 

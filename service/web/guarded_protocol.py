@@ -84,6 +84,11 @@ class GuardedProtocol(HttpToolsProtocol):
         # Whatever ended the connection: a timer would keep all of it in memory.
         self._unset_keepalive_if_required()
         self._let_go()
+        # Nobody is there for the answers.
+        self.pipeline.clear()
+        if self._running is not None:
+            self._running.disconnected = True
+            self._running.message_event.set()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:

@@ -13,10 +13,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 import service
-from service.errors import NoLiveModel, ProblemNotFound, all_errors, quoted
+from service.errors import Draining, NoLiveModel, ProblemNotFound, all_errors, quoted
 from service.serving import metrics
 from service.store.names import ModelRef
-from service.web.errors import Draining, RouteNotFound, status_of
+from service.web.errors import RouteNotFound, status_of
 from service.web.openapi import with_keys
 from service.web.services import Services, json_response
 

@@ -8,7 +8,7 @@ from time import perf_counter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.errors import InvalidParameter, ServiceError
+from service.errors import Draining, InvalidParameter, ServiceError
 from service.serving.trainer_process import TrainingJob
 from service.web import query
 from service.web.body import MediaType, media_type, read_body
@@ -28,6 +28,8 @@ class TrainingRoutes:
         """Fit, store and, if the fit is certified, promote a new version; the Location header says where it is."""
         services = self._services
         services.check_may_train(request)
+        if services.load.is_draining:
+            raise Draining("this service is stopping")
         kind, key, timeout_s = media_type(request.headers), idempotency_key(request), timeout_of(request.headers)
         parameters = query.query_parameters(request.scope["query_string"], known=None if kind is MediaType.CSV else ())
         body = await read_body(request, services.settings.max_train_body_bytes)

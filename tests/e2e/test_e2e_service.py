@@ -118,7 +118,7 @@ def maximal_body() -> bytes:
 def test_predictions_go_on_beside_a_maximal_training(store: Path) -> None:
     """While the largest training runs, predictions are answered and another training is refused.
 
-    SIGTERM then ends the service with exit code 0: no trainer is left behind, and no half version.
+    SIGTERM then ends the service with exit code 0: its client is told, no trainer is left behind, and no half version.
     """
     with serving(store, LOGITD_DRAIN_S="1", LOGITD_TRAIN_TIMEOUT_S="600") as service, ThreadPoolExecutor(1) as pool:
         query = "model=long&target=y&solver=gradient-descent&max_iter=1000000"
@@ -137,8 +137,9 @@ def test_predictions_go_on_beside_a_maximal_training(store: Path) -> None:
 
         assert service.stop() == 0
 
-        with pytest.raises(httpx.HTTPError):
-            training.result().raise_for_status()
+        told = training.result()
+    assert (told.status_code, told.json()["type"], told.headers["connection"]) == (503, "/problems/draining", "close")
+    assert int(told.headers["retry-after"]) >= 1
     assert answers == [200] * 50
     assert (busy.status_code, same.status_code) == (503, 409)
     assert not any(is_running(pid) for pid in children)

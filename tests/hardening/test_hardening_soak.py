@@ -200,7 +200,7 @@ def test_models_have_versions_that_differ(tmp_path: Path) -> None:
 def test_plants_change_what_there_is() -> None:
     """The launcher's defects sit on methods of the dialect: one keeps every body, one answers 500 now and then."""
     answer = Answer(200, Head([]), b"{}\n")
-    call = Call("/predict", b"", {}, b"[[1]]", "id")
+    call = Call("/predict", b"", {}, b"[[1]]", "id", 0)
 
     fails = failing(lambda _, __: answer)
     statuses = [fails(None, call).status for _ in range(ONE_IN)]
