@@ -245,6 +245,10 @@ class FastLane(GuardedProtocol):
             return
         # The parts of a long body become one in the thread: on the loop that would take milliseconds.
         call = self.desk.call(request.path, request.query, request.headers, b"", self._began, request.asks)
+        refusal = self.desk.answer_if_full(call)
+        if refusal is not None:
+            self._write(call, refusal, keep_alive=request.keep_alive)
+            return
         pending = Pending(keep_alive=request.keep_alive)
         self.cycle = self._running = pending  # type: ignore[assignment]
 

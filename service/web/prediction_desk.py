@@ -93,6 +93,14 @@ class PredictionDesk:
         finally:
             self._metrics.ended()
 
+    def answer_if_full(self, call: Call) -> Answer | None:
+        """The refusal where ``answer_in_thread`` has no room, without a task for it."""
+        try:
+            self.load.check()
+        except ServiceError as error:
+            return problem_answer(error, call.request_id, call.root_path)
+        return None
+
     def account(self, call: Call, answer: Answer) -> bytes:
         """Count the answer, and return the header lines that belong to it alone: id and timing."""
         total = perf_counter_ns() - call.began

@@ -108,6 +108,9 @@ class NativeDialect:
 
     def _inflated(self, body: bytes, most_bytes: int) -> bytes | None:
         """The content of gzip ``body``, or None when it has more bytes than these and not too many."""
+        # It ends with its length, which may be a lie (RFC 1952): then it is seen on the way.
+        if most_bytes < int.from_bytes(body[-4:], "little") and most_bytes < self.max_body_bytes:
+            return None
         try:
             return inflate(body, min(most_bytes, self.max_body_bytes))
         except PayloadTooLarge:
