@@ -17,8 +17,9 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from service.cli import telemetry
-from service.cli.environment import child_environment, log_to_stderr
+from service.cli.environment import child_environment
 from service.cli.listener import turn_away
+from service.cli.logs import log_to_stderr
 from service.settings import Settings
 from service.store.model_store import ModelStore
 from service.web.app import create_app
@@ -58,7 +59,7 @@ def listen(
     before_stop: called when the stop begins.
     run_directory: what the workers of one service share; None for a service of one process.
     """
-    log_to_stderr(chosen.log_level)
+    log_to_stderr(chosen).load()
 
     async def beat() -> None:
         on_beat()

@@ -339,6 +339,7 @@ def fast_lane(desk: PredictionDesk) -> type[FastLane] | None:
     there = set(dir(HttpToolsProtocol)) | set(HttpToolsProtocol.__init__.__code__.co_names)
     missing = sorted(USED.difference(there))
     if missing:
-        log.warning("the fast lane steps aside: uvicorn %s has no %s", uvicorn.__version__, ", ".join(missing))
+        found = {"uvicorn": uvicorn.__version__, "missing": ", ".join(missing)}
+        log.warning("the fast lane steps aside: this uvicorn lacks what it leans on", extra=found)
         return None
     return type("FastLane", (FastLane,), {"desk": desk, "known_heads": {}, "known_asks": {}})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Mapping, Sequence
 from time import perf_counter_ns
 
@@ -14,9 +13,8 @@ from service.web.dialects.native import NativeDialect
 from service.web.keys.gate import Gate
 from service.web.one_row import OneRow
 from service.web.request_id import request_id
-from service.web.tracing import Spans, named
-
-log = logging.getLogger("logitd.web")
+from service.web.request_log import RequestLog
+from service.web.tracing import Spans
 
 # The headers that an answer can depend on.
 READ_HEADERS = (
@@ -49,6 +47,7 @@ class PredictionDesk:
         data_plane: DataPlane,
         metrics: Metrics,
         gate: Gate,
+        request_log: RequestLog,
         *,
         root_path: str = "",
         spans: Spans | None = None,
@@ -57,6 +56,7 @@ class PredictionDesk:
         self.answer_at_once = dialect.answer_at_once
         self._dialect = dialect
         self._metrics = metrics
+        self._request_log = request_log
         self._root_path = root_path
         self._spans = spans
         # A span is made of what the shortest way does not keep.
@@ -78,6 +78,9 @@ class PredictionDesk:
         """Count the answer, and return the header lines that belong to it alone: id and timing."""
         total = perf_counter_ns() - began
         count(self._metrics, call.path, answer, total)
+        if answer.predicted is None:
+            tell = self._request_log.answered
+            tell("POST", call.path, answer.status, answer.slug, total * 1e-9, call.request_id, call.headers)
         if self._spans is not None:
             self._spans.record("POST", call.path, answer.status, total * 1e-9, call.headers)
         own = f"x-request-id: {call.request_id}\r\nserver-timing: {server_timing(answer, total)}\r\n"
@@ -85,7 +88,7 @@ class PredictionDesk:
 
     def account_for_leaving(self, path: str, headers: Mapping[str, str], began: int) -> None:
         """Count a request whose client left before its body was whole, as the other routes do: status 0."""
-        log.info("%s: the client left", named(request_id(headers.get("x-request-id")), headers))
+        self._request_log.client_left(request_id(headers.get("x-request-id")), headers)
         self._metrics.answered("POST", path, 0, (perf_counter_ns() - began) * 1e-9)
 
 

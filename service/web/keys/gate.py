@@ -12,7 +12,7 @@ from starlette.datastructures import Headers
 from service.errors import ServiceError
 from service.settings import Settings
 from service.web.errors import KeyMissing, KeyUnknown, PredictionsOnly, ScopeMissing
-from service.web.keys.key_file import Scope
+from service.web.keys.key_file import Key, Scope
 from service.web.keys.key_ring import KeyRing, Keys
 
 BEARER = "bearer "
@@ -66,6 +66,11 @@ class Gate:
                 hint="name a key file (LOGITD_API_KEYS_FILE), bind it to 127.0.0.1, "
                 "or set LOGITD_TRUST_NETWORK=on where everyone on the network may write",
             )
+
+    def key_of(self, headers: Mapping[str, str]) -> Key | None:
+        """The key that is presented, whatever it is for; None when there is none, or none that is known."""
+        presented = None if self._keys is None else presented_key(headers)
+        return None if self._keys is None or presented is None else self._keys.current().find(presented)
 
     def welcomes(self, access: Access, headers: Mapping[str, str]) -> bool:
         """Whether ``check`` raises nothing."""
