@@ -117,6 +117,9 @@ class Settings:
     log_level: Literal["debug", "info", "warning", "error"] = choice(
         "info", "Least level that is logged.", "debug", "info", "warning", "error"
     )
+    log_format: Literal["auto", "json", "text"] = choice(
+        "auto", "How a log line is written: `json`, `text`, or `auto` (text on a terminal).", "auto", "json", "text"
+    )
     metrics: bool = switch("Whether `/metrics` is offered (on, off).", default=True)
     fast_lane: bool = switch(
         "Whether predictions are answered in the HTTP parser, ahead of everything (on, off).", default=True

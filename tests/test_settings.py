@@ -106,6 +106,7 @@ def test_an_unknown_variable_names_the_nearest() -> None:
         *(("LOGITD_TRAIN_TIMEOUT_S", value) for value in ("0", "-1", "nan", "inf", "1e9")),
         *(("LOGITD_DEFAULT_MODEL", value) for value in ("", "..", "Iris", "a/b", "x" * 65, "iris\n")),
         *(("LOGITD_LOG_LEVEL", value) for value in ("TRACE;", "INFO", "")),  # E9
+        *(("LOGITD_LOG_FORMAT", value) for value in ("JSON", "xml", "")),
         *(("LOGITD_TRAIN", value) for value in ("", "maybe", "2")),
         *(("LOGITD_ROOT_PATH", value) for value in ("api", "/", "/api/", "//x", "/a b", "/a?b", "http://x/y")),
         *(("LOGITD_WATCHDOG_S", value) for value in ("-1", "0.5", "3601")),

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.cli.worker import Orders
+from service.cli.worker import Orders, stack_file
+from service.serving.defects import MOST_FRAMES, place_of
 
+# As the module faulthandler writes it.
+MAX_STACK = 1 << 16
+CURRENT = "Current thread "
+CALL = re.compile(r'^  File "(.*)", line (\d+) in (.*)$', re.MULTILINE)
 # A worker that dies younger is no accident.
 YOUNG_S = 10.0
 # Beyond the first one of each worker: deaths without a pause, and deaths that are too many.
@@ -100,6 +106,19 @@ class Deaths:
     @property
     def are_too_many(self) -> bool:
         return self.excess >= MOST_DEATHS
+
+
+def last_calls(run_directory: str, pid: int) -> str:
+    """The calls that a worker was in when it crashed, innermost first, or ""; what it left is removed."""
+    file = stack_file(run_directory, pid)
+    try:
+        with file.open(encoding="utf-8", errors="replace") as left:
+            text = left.read(MAX_STACK)
+        file.unlink()
+    except OSError:
+        return ""
+    calls = CALL.findall(text.partition(CURRENT)[2].partition("\n\n")[0])
+    return " < ".join(f"{place_of(path, int(line))} {name}" for path, line, name in calls[:MOST_FRAMES])
 
 
 def cause_of(code: int) -> str:

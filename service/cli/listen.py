@@ -20,8 +20,9 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from service.cli import telemetry
-from service.cli.environment import child_environment, log_to_stderr
+from service.cli.environment import child_environment
 from service.cli.listener import turn_away
+from service.cli.logs import log_to_stderr
 from service.cli.trust import trusted_key
 from service.settings import Settings
 from service.store.model_store import ModelStore
@@ -70,7 +71,7 @@ def listen(
     before_stop: called when the stop begins.
     run_directory: what the workers of one service share; None for a service of one process.
     """
-    log_to_stderr(chosen.log_level)
+    log_to_stderr(chosen).load()
 
     async def beat() -> None:
         on_beat()

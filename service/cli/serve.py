@@ -27,6 +27,7 @@ def serve(
         str | None, typer.Option(metavar="FILE", help="Its private key (PEM), where it is not in the same file.")
     ] = None,
     log_level: Annotated[str | None, typer.Option(metavar="WORD", help="debug, info, warning or error.")] = None,
+    log_format: Annotated[str | None, typer.Option(metavar="WORD", help="auto, json or text.")] = None,
 ) -> None:
     """Serve the stored models over HTTP.
 
@@ -42,5 +43,6 @@ def serve(
         "tls_cert": tls_cert,
         "tls_key": tls_key,
         "log_level": log_level,
+        "log_format": log_format,
     }
     raise typer.Exit(start(settings(flags).settings))

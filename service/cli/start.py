@@ -20,7 +20,10 @@ from service.settings import Settings
 from service.store.local import LocalStore
 from service.store.seed import seed
 
-OPTIONS = {"--host", "--port", "--workers", "--store", "--default-model", "--tls-cert", "--tls-key", "--log-level"}
+OPTIONS = {
+    *("--host", "--port", "--workers", "--store", "--default-model"),
+    *("--tls-cert", "--tls-key", "--log-level", "--log-format"),
+}
 
 
 def start_plainly(arguments: Sequence[str]) -> int | None:

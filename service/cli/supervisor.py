@@ -17,9 +17,9 @@ import tempfile
 from contextlib import suppress
 from time import monotonic
 
-from service.cli.crew import YOUNG_S, Deaths, Worker, cause_of
-from service.cli.environment import log_to_stderr
+from service.cli.crew import YOUNG_S, Deaths, Worker, cause_of, last_calls
 from service.cli.listener import turn_away
+from service.cli.logs import log_to_stderr
 from service.cli.worker import Orders
 from service.settings import Settings
 
@@ -45,7 +45,7 @@ def supervise(settings: Settings, listener: socket.socket, first_line: str) -> i
 
     Returns the exit code: 0 after a stop, 3 when workers do nothing but die, 6 without a directory to share.
     """
-    log_to_stderr(settings.log_level)
+    log_to_stderr(settings)
     try:
         shared = SHARED_MEMORY if os.access(SHARED_MEMORY, os.W_OK) else None
         run_directory = tempfile.mkdtemp(prefix="logitd-", dir=shared)
@@ -127,7 +127,8 @@ class Supervisor:
             if worker.kill_at is not None and now >= worker.kill_at:
                 os.kill(worker.pid, signal.SIGKILL)
             elif self._is_stuck(worker, now):
-                log.error("worker %d was silent for %.0f s: it is replaced", worker.pid, now - worker.heard_at)
+                silent_s = round(now - worker.heard_at, 1)
+                log.error("a worker was silent: it is replaced", extra={"worker": worker.pid, "silent_s": silent_s})
                 worker.stop(signal.SIGABRT, now + LAST_WORDS_S)
             self._deaths.forget_after(worker, now)
         if self._exit_code is None:
@@ -166,7 +167,8 @@ class Supervisor:
             worker = Worker.start(orders, heard, self._generation, now)
         except OSError as error:
             os.close(heard)
-            log.error("a worker could not be started: %s", error.strerror)  # noqa: TRY400 — the machine's, not ours
+            cause = {"cause": error.strerror}
+            log.error("a worker could not be started", extra=cause)  # noqa: TRY400 — the machine's, not ours
             self._deaths.note(now)
             return
         finally:
@@ -192,11 +194,17 @@ class Supervisor:
                     with suppress(KeyError):
                         self._selector.unregister(worker.pipe)
                     os.close(worker.pipe)
+                    self._pass_on_last_calls(worker)
                     if not worker.is_stopping:
                         self._mourn(worker, cause_of(worker.process.returncode), now)
 
+    def _pass_on_last_calls(self, worker: Worker) -> None:
+        calls = last_calls(self._run_directory, worker.pid)
+        if calls:
+            log.error("where a worker crashed", extra={"worker": worker.pid, "calls": calls})
+
     def _mourn(self, worker: Worker, cause: str, now: float) -> None:
-        log.warning("worker %d died (%s): it is replaced", worker.pid, cause)
+        log.warning("a worker died: it is replaced", extra={"worker": worker.pid, "cause": cause})
         if now - worker.started_at < YOUNG_S:
             self._deaths.note(now)
         if not worker.is_ready and len(self._active()) >= self._settings.workers:

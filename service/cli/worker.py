@@ -20,6 +20,11 @@ from service.settings import Settings
 SIGN_OF_LIFE = b"."
 
 
+def stack_file(run_directory: str, pid: int) -> Path:
+    """Where a worker that crashes leaves the calls that it was in."""
+    return Path(run_directory, f"stack-{pid}")
+
+
 @dataclass(frozen=True, slots=True)
 class Orders:
     """What a supervisor tells a worker.
@@ -47,8 +52,8 @@ class Orders:
 
 def work(orders: Orders) -> None:
     """Answer until SIGTERM; returns after a graceful stop."""
-    # When the supervisor finds this process stuck it sends SIGABRT, and the log gets to know where it was stuck.
-    faulthandler.enable()
+    # When the supervisor finds this process stuck it sends SIGABRT; where it was stuck is found in this file, and told.
+    faulthandler.enable(stack_file(orders.run_directory, os.getpid()).open("w"))
     end_with(orders.supervisor)
     # It is for the supervisor, and a signal to the whole group means no more than one to it.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)

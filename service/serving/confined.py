@@ -8,6 +8,7 @@ processor themselves.
 from __future__ import annotations
 
 import os
+import re
 import resource
 import runpy
 import sys
@@ -19,6 +20,8 @@ from service.serving.processes import end_with
 NICENESS = 19
 # The kernel weighs sessions against each other before the processes in them: niceness alone would mean nothing.
 LINUX = {"oom_score_adj": 1000, "autogroup": NICENESS}
+# What OpenBLAS, Rust and Python say for want of memory, mostly when they end the process for it.
+NO_MEMORY = re.compile(r"memory alloc|MemoryError|can't start new thread", re.IGNORECASE)
 NOT_ENOUGH = "training needed more memory than it may have; send fewer cells, or use `logitd train` offline"
 
 

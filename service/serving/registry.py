@@ -187,6 +187,7 @@ class ModelRegistry:
                 if loaded is None or loaded.manifest.version != version:
                     versions[alias] = self._store.load(name, version)
                     self._on_reload(Reload.LOADED)
+                    log.info("a version was loaded", extra={"model": name, "alias": alias, "version": version})
                 else:
                     versions[alias] = loaded
             except ServiceError as error:
@@ -200,7 +201,7 @@ class ModelRegistry:
         for failure in fresh.failures:
             if known is None or failure not in known.failures:
                 self._on_reload(Reload.FAILED)
-                log.error("model %s was not reloaded: %s", name, failure)
+                log.error("a model was not reloaded", extra={"model": name, "cause": failure})
         return replace(fresh, retry_at=self._clock() + RETRY_S)
 
     def _pinned(self, name: str, version: int) -> StoredModel:

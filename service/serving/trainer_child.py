@@ -1,7 +1,7 @@
 """The child process of ``/train``: reads one job, trains, publishes, answers, and ends.
 
-Standard input: one line of JSON (``Job``), then the request body.  Standard output: one JSON object, ``{"answer": …}`` or
-``{"error": {…}}``.  Whatever happens here, the service does not share the memory it happens in.
+Standard input: one line of JSON (``Job``), then the request body.  Standard output: one JSON object, ``{"answer": …}``,
+``{"error": {…}}`` or ``{"defect": "…"}``.  Whatever happens here, the service does not share the memory it happens in.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ import service
 from service.errors import OutOfMemory, ServiceError
 from service.record import Provenance
 from service.serving import views
-from service.serving.confined import NOT_ENOUGH
+from service.serving.confined import NO_MEMORY, NOT_ENOUGH
 from service.serving.control_plane import ControlPlane
+from service.serving.defects import in_short, tell_warnings
 from service.store.model_store import ModelStore
 from service.store.signing_keys import PublicKey
 from service.tabular.limits import Limits
@@ -68,13 +69,17 @@ def as_json(error: ServiceError) -> dict[str, Any]:
 
 
 def main(stdin: BinaryIO, stdout: BinaryIO) -> None:
+    tell_warnings(lambda warning: sys.stderr.write(f"{warning}\n"))
     job = Job.model_validate_json(stdin.readline())
     try:
-        result = {"answer": run(job, stdin.read())}
+        result: dict[str, Any] = {"answer": run(job, stdin.read())}
     except ServiceError as error:
         result = {"error": as_json(error)}
     except MemoryError:
         result = {"error": as_json(OutOfMemory(NOT_ENOUGH))}
+    except Exception as error:  # noqa: BLE001 — Python would write its message, which may hold a cell, to the log
+        is_for_memory = NO_MEMORY.search(str(error)) is not None
+        result = {"error": as_json(OutOfMemory(NOT_ENOUGH))} if is_for_memory else {"defect": in_short(error)}
     stdout.write(json.dumps(result, allow_nan=False).encode())
 
 

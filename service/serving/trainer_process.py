@@ -12,7 +12,7 @@ import signal
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +34,7 @@ from service.store.signing_keys import PublicKey
 log = logging.getLogger("logitd.trainer")
 
 CHILD = "service.serving.trainer_child"
-# What OpenBLAS, Rust and Python say when they end the process for want of memory.
-NO_MEMORY = re.compile(r"memory alloc|MemoryError|can't start new thread", re.IGNORECASE)
+MAX_COMPLAINT = 1000
 MODEL_IN_JSON = re.compile(rb'"model"\s*:\s*"([^"\\]{0,64})"')
 
 
@@ -44,11 +43,13 @@ class TrainingJob:
     """A body for ``/train`` as it arrived, and the query parameters that go with CSV.
 
     timeout_s: for how long the client waits, where it says so.
+    log_fields: what log lines say of the request.
     """
 
     body: bytes
     is_csv: bool
     parameters: Mapping[str, str]
+    log_fields: Mapping[str, str] = field(default_factory=dict)
     timeout_s: float | None = None
 
     @property
@@ -164,15 +165,19 @@ class TrainerProcess:
                 f"training was stopped after {timeout_s:g} seconds; use `logitd train` offline"
             ) from None
         if complaints:
-            log.warning("trainer: %s", complaints.decode(errors="replace").strip()[-2000:])
+            said = complaints.decode(errors="replace").strip()[-MAX_COMPLAINT:]
+            log.warning("the training process complained", extra={**job.log_fields, "stderr": said})
         try:
             result = json.loads(output)
         except ValueError:
             if self._is_stopped:
                 raise Draining("the service stops, and the training with it; nothing was published") from None
-            if NO_MEMORY.search(complaints.decode(errors="replace")):
+            if confined.NO_MEMORY.search(complaints.decode(errors="replace")):
                 raise OutOfMemory(confined.NOT_ENOUGH) from None
             raise TrainFailed(f"the training process ended without a result (exit code {child.returncode})") from None
+        if "defect" in result:
+            log.error("a defect while training", extra={**job.log_fields, "exception": result["defect"]})
+            raise TrainFailed("training met an internal error, which is in the log")
         if "error" in result:
             raise as_error(result["error"])
         answer: dict[str, Any] = result["answer"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias
@@ -24,6 +23,7 @@ from service.settings import Settings
 from service.store.model_store import ModelStore
 from service.tabular.limits import Limits
 from service.web import openapi
+from service.web.audit import Handler, audited
 from service.web.dialects.native import PREDICT, PREDICT_PROBA, NativeDialect
 from service.web.errors import (
     MethodNotAllowed,
@@ -38,11 +38,11 @@ from service.web.models import ModelRoutes
 from service.web.pages import Pages
 from service.web.prediction_desk import PredictionDesk
 from service.web.predictions import PredictionRoutes
+from service.web.request_log import RequestLog
 from service.web.services import Services
 from service.web.tracing import Spans
 from service.web.training import TrainingRoutes
 
-Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
 Routes: TypeAlias = tuple[tuple[str, tuple[str, ...], Access, Handler], ...]
 
 READ = ("GET", "HEAD")
@@ -79,12 +79,14 @@ def create_app(
         redirect_slashes=False,
     )
     app.state.services = services
+    request_log = RequestLog()
     app.state.desk = PredictionDesk(
         dialect,
         services.data_plane,
         services.metrics,
         services.gate,
         services.load,
+        request_log,
         root_path=settings.root_path,
         spans=spans,
     )
@@ -99,7 +101,13 @@ def create_app(
             )
     app.add_exception_handler(ServiceError, on_service_error)
     app.add_exception_handler(HTTPException, on_http_exception)
-    app.add_middleware(RequestContext, metrics=services.metrics, root_path=settings.root_path, spans=spans)
+    app.add_middleware(
+        RequestContext,
+        metrics=services.metrics,
+        request_log=request_log,
+        root_path=settings.root_path,
+        spans=spans,
+    )
     if ahead_of_router:
         app.add_middleware(PredictionPath, desk=app.state.desk)
     return app
@@ -161,7 +169,10 @@ def routes(services: Services, dialect: NativeDialect) -> Routes:
 
 
 def guarded(handler: Handler, access: Access, gate: Gate) -> Handler:
-    """The handler behind the gate, which predictions meet in their dialect: on all ways at the same place."""
+    """The handler behind the gate, which predictions meet in their dialect: on all ways at the same place.
+
+    What writes is audited, by the name of its handler.
+    """
     if access in {Access.PUBLIC, Access.PREDICT}:
         return handler
 
@@ -172,7 +183,7 @@ def guarded(handler: Handler, access: Access, gate: Gate) -> Handler:
             response.headers.update(allowance.headers)
         return response
 
-    return checked
+    return checked if access is Access.READ else audited(checked, handler.__name__.replace("_", "-"), gate)
 
 
 async def on_service_error(request: Request, error: Exception) -> Response:

@@ -309,10 +309,9 @@ def _for_desk(base: type[Base], desk: PredictionDesk, **more: object) -> type[Ba
     there = set(dir(HttpToolsProtocol)) | set(HttpToolsProtocol.__init__.__code__.co_names)
     missing = sorted(USED.difference(there))
     if missing:
+        found = {"uvicorn": uvicorn.__version__, "missing": ", ".join(missing)}
         log.warning(
-            "no fast lane, and no limits but those of bodies: uvicorn %s has no %s",
-            uvicorn.__version__,
-            ", ".join(missing),
+            "no fast lane, and no limits but those of bodies: this uvicorn lacks what they lean on", extra=found
         )
         return None
     return type(base.__name__, (base,), {"desk": desk, "watch": Watch(), **more})

@@ -16,6 +16,7 @@ from service.store.model_store import StoredModel
 from service.store.names import ModelRef, check_alias, check_name, is_version, parse_version
 from service.tabular.strict_json import parse_json
 from service.web import query
+from service.web.audit import MAX_REASON_LENGTH, note
 from service.web.body import read_body
 from service.web.services import Services, check_same_site, json_response
 
@@ -92,6 +93,7 @@ class ModelRoutes:
         check_same_site(request.headers)
         body = await read_body(request, self._services.settings.max_body_bytes)
         version, reason = alias_move(parse_json(body))
+        note(request, version=version, reason=reason[:MAX_REASON_LENGTH])
         expected = expected_serial(request)
         entry = await asyncio.to_thread(
             self._services.control_plane.promote, name, alias, version, reason=reason, expected_serial=expected

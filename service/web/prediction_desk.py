@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter_ns
 
@@ -16,9 +15,8 @@ from service.web.keys.gate import Gate
 from service.web.load import Load
 from service.web.one_row import OneRow
 from service.web.request_id import request_id
-from service.web.tracing import Spans, named
-
-log = logging.getLogger("logitd.web")
+from service.web.request_log import RequestLog
+from service.web.tracing import Spans
 
 # The headers that an answer can depend on.
 READ_HEADERS = (
@@ -52,6 +50,7 @@ class PredictionDesk:
         metrics: Metrics,
         gate: Gate,
         load: Load,
+        request_log: RequestLog,
         *,
         root_path: str = "",
         spans: Spans | None = None,
@@ -61,6 +60,7 @@ class PredictionDesk:
         self.load = load
         self._dialect = dialect
         self._metrics = metrics
+        self._request_log = request_log
         self._root_path = root_path
         self._spans = spans
         # A span is made of what the shortest way does not keep, and quotas are told in each answer.
@@ -105,13 +105,16 @@ class PredictionDesk:
         """Count the answer, and return the header lines that belong to it alone: id and timing."""
         total = perf_counter_ns() - call.began
         count(self._metrics, call.path, answer, total)
+        if answer.predicted is None:
+            tell = self._request_log.answered
+            tell("POST", call.path, answer.status, answer.slug, total * 1e-9, call.request_id, call.headers)
         if self._spans is not None:
             self._spans.record("POST", call.path, answer.status, total * 1e-9, call.headers)
         return own_lines(call.request_id, server_timing(answer, total)) + answer.own
 
     def account_for_leaving(self, call: Call) -> None:
         """Count a request whose client left before its answer, as the other routes do: status 0."""
-        log.info("%s: the client left", named(call.request_id, call.headers))
+        self._request_log.client_left(call.request_id, call.headers)
         self._metrics.answered("POST", call.path, 0, (perf_counter_ns() - call.began) * 1e-9)
 
     def refuse(self, error: ServiceError, more: Mapping[str, str]) -> tuple[Answer, bytes]:

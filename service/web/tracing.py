@@ -21,10 +21,10 @@ class Spans(Protocol):
         """An answer that is complete now and took so long; ``headers`` of its request may continue a trace."""
 
 
-def named(request_id: str, headers: Mapping[str, str]) -> str:
-    """A request in a log line: its id, and its trace's where the client sent one."""
+def request_fields(request_id: str, headers: Mapping[str, str]) -> dict[str, str]:
+    """The fields of a log line that belongs to a request: its id, and its trace's where the client sent one."""
     found = TRACEPARENT.fullmatch(headers.get("traceparent", ""))
-    return f"{request_id} (trace {found[1]})" if found else request_id
+    return {"request_id": request_id, "trace_id": found[1]} if found else {"request_id": request_id}
 
 
 class OpenTelemetrySpans:

@@ -10,10 +10,13 @@ from starlette.responses import Response
 
 from service.errors import Draining, InvalidParameter, ServiceError
 from service.serving.trainer_process import TrainingJob
+from service.store.names import NAME
 from service.web import query
+from service.web.audit import note
 from service.web.body import MediaType, media_type, read_body
 from service.web.load import timeout_of
 from service.web.services import Services, json_response
+from service.web.tracing import request_fields
 
 IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,256}")
 
@@ -32,14 +35,24 @@ class TrainingRoutes:
             raise Draining("this service is stopping")
         kind, key, timeout_s = media_type(request.headers), idempotency_key(request), timeout_of(request.headers)
         parameters = query.query_parameters(request.scope["query_string"], known=None if kind is MediaType.CSV else ())
+        if NAME.fullmatch(parameters.get("model", "")):
+            note(request, model=parameters["model"])
         body = await read_body(request, services.settings.max_train_body_bytes)
+        job = TrainingJob(
+            body,
+            kind is MediaType.CSV,
+            parameters,
+            log_fields=request_fields(request.state.request_id, request.headers),
+            timeout_s=timeout_s,
+        )
         began = perf_counter()
         try:
-            answer = await services.trainer.train(TrainingJob(body, kind is MediaType.CSV, parameters, timeout_s), key)
+            answer = await services.trainer.train(job, key)
         except ServiceError as error:
             services.metrics.not_trained(error.slug)
             raise
         services.metrics.trained(perf_counter() - began)
+        note(request, **{key: answer[key] for key in ("model", "version", "promoted")})
         place = f"{request.scope.get('root_path', '')}/models/{answer['model']}/versions/{answer['version']}"
         headers = {"Location": place, "Model-Version": f"{answer['model']}/{answer['version']}"}
         return json_response(answer, 201, headers)

@@ -89,9 +89,12 @@ def serving(
     )
     assert process.stderr is not None
     try:
-        first_line = process.stderr.readline()
-        found = ADDRESS.search(first_line)
-        assert found, first_line + process.stderr.read()
+        lines = [process.stderr.readline()]
+        # At the level debug there is a word before it.
+        while lines[-1].startswith("{"):
+            lines.append(process.stderr.readline())
+        found = ADDRESS.search(lines[-1])
+        assert found, "".join(lines) + process.stderr.read()
         with httpx.Client(base_url=found[0], timeout=PATIENCE, verify=context or True) as client:
             yield Service(process, found[0], store, client)
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from logs_page import examples, fields_of, kind_of
 from service_process import COMMAND, PATIENCE, Service, environment, is_running, logitd, serving
 from steady_load import BODY, REFUSED, load_on, wait_until
 
@@ -106,7 +108,9 @@ def test_silent_worker_is_replaced(crew: Service) -> None:
     assert fresh_versions(crew, 10) == {1}
     assert crew.stop() == 0
     assert crew.process.stderr is not None
-    assert f"worker {before[0]} was silent" in crew.process.stderr.read()
+    silent = next(line for line in examples().values() if "silent_s" in line)
+    told = [line for line in map(json.loads, crew.process.stderr) if kind_of(line) == kind_of(silent)]
+    assert [(line["worker"], fields_of(line)) for line in told] == [(before[0], fields_of(silent))]
 
 
 def test_workers_that_only_die_end_the_service(store: Path) -> None:

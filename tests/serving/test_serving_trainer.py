@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import time
 from collections.abc import Awaitable, Callable
@@ -119,6 +120,25 @@ def test_a_killed_child_is_train_failed(
     assert int(answer.headers["retry-after"]) >= 1
     client.check_alive()
     assert client.get("/models/abc").json()["versions"] == [1]
+
+
+def test_a_defect_in_the_child_is_told_without_its_words(
+    make_client: MakeClient, store_copy: Path, with_child: Callable[[str], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A defect and a warning of the training process reach the log with class and place, and the request's id."""
+    with_child("defective_child")
+
+    answer = make_client(store_copy).post("/train", json=body("abc"), headers={"X-Request-Id": "me"})
+
+    told = [
+        (record.message, vars(record)["request_id"]) for record in caplog.records if record.name == "logitd.trainer"
+    ]
+    assert told == [("the training process complained", "me"), ("a defect while training", "me")]
+    warned, failed = (vars(record) for record in caplog.records if record.name == "logitd.trainer")
+    assert re.fullmatch(r"RuntimeWarning at \S+/defective_child.py:\d+", warned["stderr"])
+    assert re.fullmatch(r"LookupError at .+/defective_child.py:\d+ fail", failed["exception"])
+    assert answer.json()["status"] == 503
+    assert "instances" not in answer.text + str(warned) + str(failed)
 
 
 def test_a_child_that_is_killed_from_outside(trainer: TrainerProcess) -> None:

@@ -18,7 +18,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from wire import on_wire, request
 
 from service.cli import telemetry
-from service.web.tracing import OpenTelemetrySpans, named
+from service.web.tracing import OpenTelemetrySpans, request_fields
 
 pytest_plugins = ("served",)
 
@@ -82,20 +82,17 @@ def test_every_answer_is_a_span(
 
 
 @pytest.mark.parametrize(
-    ("header", "line"),
+    ("header", "trace"),
     [
-        (TRACEPARENT, f"me (trace {TRACE})"),
-        (f"cc-{TRACE}-{PARENT}-00-more", f"me (trace {TRACE})"),
-        *(
-            (bad, "me")
-            for bad in ("", "00", f"ff-{TRACE}-{PARENT}-01", f"00-{'0' * 32}-{PARENT}-01", f"00-{TRACE}-x-01")
-        ),
-        (TRACEPARENT + "\nforged", "me"),
+        (TRACEPARENT, {"trace_id": TRACE}),
+        (f"cc-{TRACE}-{PARENT}-00-more", {"trace_id": TRACE}),
+        *((bad, {}) for bad in ("", "00", f"ff-{TRACE}-{PARENT}-01", f"00-{'0' * 32}-{PARENT}-01", f"00-{TRACE}-x-01")),
+        (TRACEPARENT + "\nforged", {}),
     ],
 )
-def test_log_lines_name_the_trace(header: str, line: str) -> None:
-    """The id of a valid header stands behind the request's; nothing of an invalid one does."""
-    assert named("me", {"traceparent": header}) == line
+def test_log_lines_name_the_trace(header: str, trace: dict[str, str]) -> None:
+    """The id of a valid header stands beside the request's; nothing of an invalid one does."""
+    assert request_fields("me", {"traceparent": header}) == {"request_id": "me", **trace}
 
 
 def test_a_defect_is_logged_with_its_trace(
@@ -110,7 +107,8 @@ def test_a_defect_is_logged_with_its_trace(
         )
 
     assert answer.status_code == 500
-    assert f"me (trace {TRACE}): a defect" in caplog.text
+    told = [(record.message, vars(record)["request_id"], vars(record)["trace_id"]) for record in caplog.records]
+    assert told == [("a defect", "me", TRACE)]
 
 
 @pytest.fixture

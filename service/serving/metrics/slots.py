@@ -65,7 +65,8 @@ class Slots:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             number, slot = free_slot(directory)
         except OSError as error:
-            log.warning("/metrics will show one worker only: %s cannot be used: %s", directory, error.strerror)
+            cause = {"path": str(directory), "cause": error.strerror}
+            log.warning("/metrics shows one worker only, since its directory cannot be used", extra=cause)
             return cls(Slot.new(memoryview(bytearray(SIZE))))
         return cls(slot, number, directory)
 
@@ -100,7 +101,7 @@ class Slots:
                 found[number] = mapped(path, self._others.get(number))
             except (OSError, DamagedSlot):
                 # Half made, or damaged: the next worker that comes to it sets it aside.
-                log.debug("metrics: %s is left out", path)
+                log.debug("a worker's counts are left out", extra={"path": str(path)})
         self._others = found
         return found
 
@@ -148,7 +149,7 @@ def held_slot(path: Path) -> Slot | None:
         if is_at(path, descriptor):
             return slot_in(descriptor)
     except DamagedSlot as damage:
-        log.warning("metrics: %s is set aside: %s", path, damage)
+        log.warning("a file of counts is set aside", extra={"path": str(path), "cause": str(damage)})
         path.replace(path.with_suffix(".aside"))
     finally:
         os.close(descriptor)

@@ -29,7 +29,7 @@ from service.web.keys.gate import Access, Gate
 from service.web.load import expired, timeout_of
 from service.web.query import flag, interval_of, model_ref, query_parameters, threshold_of
 from service.web.services import check_same_site
-from service.web.tracing import named
+from service.web.tracing import request_fields
 
 log = logging.getLogger("logitd.web")
 
@@ -74,7 +74,7 @@ class NativeDialect:
         except ServiceError as error:
             return problem_answer(error, call.request_id, call.root_path)
         except Exception:
-            log.exception("%s: a defect", named(call.request_id, call.headers))
+            log.exception("a defect", extra=request_fields(call.request_id, call.headers))
             defect = InternalError("an internal error; the log has it under this request id")
             return problem_answer(defect, call.request_id, call.root_path)
 

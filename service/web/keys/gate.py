@@ -100,6 +100,11 @@ class Gate:
             )
         return None
 
+    def key_of(self, headers: Mapping[str, str]) -> Key | None:
+        """The key that is presented, whatever it is for; None when there is none, or none that is known."""
+        presented = None if self._keys is None else presented_key(headers)
+        return None if self._keys is None or presented is None else self._keys.current().find(presented)
+
     def welcomes(self, access: Access, headers: Mapping[str, str]) -> bool:
         """Whether ``check`` raises nothing."""
         try:

@@ -47,6 +47,11 @@ class Keys:
                 found = key
         return found
 
+    def names_beyond(self, others: Keys) -> str:
+        """The names of the keys that the others do not have."""
+        known = {key.digest for key in others._keys}
+        return ", ".join(key.name for key in self._keys if key.digest not in known)
+
     def remember(self, api_key: str | None, authorization: str | None, access: str, key: Key) -> None:
         """Welcome these two headers from now on; what is refused is never remembered, so strangers fill no memory."""
         if len(self.welcome) >= MAX_WELCOME:
@@ -88,10 +93,11 @@ class KeyRing:
             keys = Keys(read_keys(self._path))
         except InvalidSettings as error:
             if is_news:
-                log.warning("the keys stay as they were: %s", error.detail)
+                log.warning("the keys stay as they were", extra={"cause": error.detail})
             return
+        changes = {"added": keys.names_beyond(self._keys), "removed": self._keys.names_beyond(keys)}
         self._keys, self._taken = keys, stamp
-        log.info("the key file was read again; keys: %d", len(keys))
+        log.info("the key file was read again", extra={"keys": len(keys), **changes})
 
 
 def _stamp(path: Path) -> Stamp | None:

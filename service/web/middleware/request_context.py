@@ -13,7 +13,8 @@ from service.serving.metrics import Metrics
 from service.web.errors import InternalError, problem
 from service.web.prediction_desk import count, server_timing
 from service.web.request_id import request_id
-from service.web.tracing import Spans, named
+from service.web.request_log import RequestLog
+from service.web.tracing import Spans, request_fields
 
 log = logging.getLogger("logitd.web")
 
@@ -26,8 +27,16 @@ class RequestContext:
     root_path: the prefix that a proxy in front strips off; links in answers begin with it.
     """
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, root_path: str = "", spans: Spans | None = None) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        metrics: Metrics,
+        request_log: RequestLog,
+        root_path: str = "",
+        spans: Spans | None = None,
+    ) -> None:
         self._app = app
+        self._request_log = request_log
         self._spans = spans
         self._metrics = metrics
         self._root_path = root_path
@@ -58,9 +67,9 @@ class RequestContext:
         try:
             await self._app(scope, receive, send_with_headers)
         except ClientDisconnect:
-            log.info("%s: the client left", named(given_id, request_headers))
+            self._request_log.client_left(given_id, request_headers)
         except Exception:
-            log.exception("%s: a defect", named(given_id, request_headers))
+            log.exception("a defect", extra=request_fields(given_id, request_headers))
             if status:
                 raise
             answer = problem(InternalError("an internal error; the log has it under this request id"), Request(scope))
@@ -78,5 +87,8 @@ class RequestContext:
             self._metrics.answered(method, route, status, total * 1e-9)
         if "slug" in state:
             self._metrics.rejected(state["slug"])
+        headers, shown, seconds = Headers(scope=scope), route or UNMATCHED, total * 1e-9
+        slug = state["answer"].slug if "answer" in state else state.get("slug", "")
+        self._request_log.answered(method, shown, status, slug, seconds, state["request_id"], headers)
         if self._spans is not None:
-            self._spans.record(method, route or UNMATCHED, status, total * 1e-9, Headers(scope=scope))
+            self._spans.record(method, shown, status, seconds, headers)
