@@ -188,7 +188,7 @@ def test_a_request_beside_a_swap_is_answered_by_one_version(make_client: MakeCli
     assert isinstance(app, FastAPI)
     is_over = threading.Event()
     bodies = (b"[[1, 2, 3]]", b'{"a": 1, "b": 2, "c": 3}', json.dumps([[1, 2, 3]] * 5000).encode(), b"[[1, null, 3]]")
-    seen = set()
+    seen = set[tuple[int, str]]()
 
     def swap() -> None:
         store, version = ModelStore(store_copy), 1

@@ -54,14 +54,30 @@ PLACES = [
     Bad("P22 100 020 wrong cells", 422, "wrong-type", [[SECRET_TEXT] * 30] * 3334, "/0/0", "model=breast-cancer"),
 ]
 # Beside a good 1 and 2, so that what stands here alone is wrong.
-NO_JSON_NUMBERS = ("00", "01", "1.", ".5", "1e", "1e+", "+1", "-", "--1", "0x1", "0b1", "1_0", "1f", "1n", "\u0661")
+NO_JSON_NUMBERS: tuple[str, ...] = (
+    "00",
+    "01",
+    "1.",
+    ".5",
+    "1e",
+    "1e+",
+    "+1",
+    "-",
+    "--1",
+    "0x1",
+    "0b1",
+    "1_0",
+    "1f",
+    "1n",
+    "\u0661",
+)
 NO_JSON_NUMBERS += ("\uff11", "\u22121", "nan", "inf", "-NaN", "+Infinity", "1,5,", "1 0", "1e5.5", "1'0")
 TOO_LARGE = ("1E400", "-1E+400", "1e99999999999999999999", "1.7976931348623159e308", "1" + "0" * 309, "1" * 4300)
 NUMBERS = [
     *(Bad(f"P3 {text}", 400, "invalid-json", f"[[{text}, 1, 2]]") for text in NO_JSON_NUMBERS),
     *(placed(f"P2 {text[:30]}", "non-finite", f"[[{text}, {S}, 2]]", "/0/0") for text in TOO_LARGE),
 ]
-NO_CSV_NUMBERS = (
+NO_CSV_NUMBERS: tuple[str, ...] = (
     "--1",
     ".",
     "e5",
