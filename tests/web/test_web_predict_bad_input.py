@@ -16,6 +16,7 @@ pytest_plugins = ("served",)
 GZIPPED = gzip.compress(b"[[1, 2, 3]]")
 
 CELLS = [
+    # As JSON libraries write a missing cell; the model's policy decides, and infinity is none.
     cells("P1 NaN is a missing cell", "missing-value", "NaN"),
     cells("P1 Infinity", "non-finite", "Infinity"),
     cells("P1 -Infinity", "non-finite", "-Infinity"),
@@ -31,6 +32,7 @@ CELLS = [
 
 SHAPES = [
     Bad("P10 ragged", 422, "ragged-rows", {"instances": [[1, 2, S], [1, 2]]}, "/instances/1"),
+    # An answer without rows would hide the mistake of whoever sent none.
     Bad("P11 no rows", 422, "empty-input", {"instances": []}, "/instances"),
     Bad("P11 no rows, bare", 422, "empty-input", []),
     Bad("P12 no columns", 422, "feature-count", {"instances": [[]]}, "/instances/0"),
@@ -53,6 +55,7 @@ SHAPES = [
     Bad("P20 both layouts", 422, "unknown-field", {"instances": [[1, 2, 3]], "data": [[1, 2, S]]}),
     Bad("P20 a column twice", 422, "duplicate-feature", {"columns": ["a", "a", "c"], "data": [[1, 2, S]]}),
     Bad("P20 a column unknown", 422, "unknown-feature", {"columns": ["a", "b", "d"], "data": [[1, 2, S]]}, "/columns"),
+    # 422 and not 413, which is for bytes: what helps is fewer rows or another model, not a shorter text.
     Bad("P21 10 001 rows", 422, "too-many-rows", [[1, 2, 3]] * 10_001),
     Bad("P21 4 097 columns", 422, "too-many-features", [[1] * 4_097]),
     Bad("P21 2 002 944 cells", 422, "too-many-cells", [[1] * 4_096] * 489),
