@@ -94,21 +94,31 @@ class Model:
         return len(self.classes) == 2
 
     def logits(self, table: Table) -> Matrix:
-        """X coefᵀ + intercept, shape (n_rows, k); finite for every finite row.  Errors: ``Schema.conform``."""
+        """X coefᵀ + intercept, shape (n_rows, k); finite for every finite row.  Errors: ``Schema.conform``.
+
+        Where one of a row's leaves the range of doubles they saturate, those of several classes less their largest.
+        """
         return self._logits(self.design.matrix(table))
 
     def _logits(self, matrix: Matrix) -> Matrix:
         # A product beyond 1.8e308 is a certain answer, not an error: it saturates.
         with np.errstate(over="ignore", invalid="ignore"):
             logits = rowwise_product(matrix, self.coef, self.intercept)
-        if not np.isfinite(logits).all():
-            logits = self._scaled_logits(matrix)
+        # Of these rows alone: the others keep the bits that they have without them.
+        beyond = ~(np.abs(logits) <= LARGEST_LOGIT).all(axis=1)
+        if beyond.any():
+            logits[beyond] = self._scaled_logits(matrix[beyond])
         return np.asarray(np.clip(logits, -LARGEST_LOGIT, LARGEST_LOGIT), dtype=np.float64)
 
     def _scaled_logits(self, matrix: Matrix) -> Matrix:
-        """The same sum with every row scaled into range first, so that its sign is right where it overflows."""
+        """The same sum with every row scaled into range first, so that its sign is right where it overflows.
+
+        Of several classes each less the largest, which softmax takes for the same: cut off they would be equal.
+        """
         scale = np.maximum(np.abs(matrix).max(axis=1, keepdims=True), 1.0)
-        shrunk = (matrix / scale) @ self.coef.T + self.intercept / scale
+        shrunk = rowwise_product(matrix / scale, self.coef, np.zeros_like(self.intercept)) + self.intercept / scale
+        if not self.is_binary:
+            shrunk -= shrunk.max(axis=1, keepdims=True)
         with np.errstate(over="ignore"):
             return np.asarray(shrunk * scale, dtype=np.float64)
 
@@ -193,7 +203,7 @@ class Model:
             row = int(np.argmin((size <= LARGEST_LOGIT).all(axis=1)))
             raise NumericOverflow(
                 f"the terms of row {row}'s logit leave the range of 64-bit floats; ask without explain",
-                pointer=f"/instances/{row}",
+                pointer=rows.row_pointer(row) if isinstance(rows, Table) else f"/instances/{row}",
             )
         return tuple(self._explanation(baseline, contributions) for contributions in by_feature)
 

@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 from asking import Client, MakeClient, abc_table, train_into
+from fastapi import FastAPI
 from hypothesis import settings as hypothesis_settings
+from wire import Wire, on_wire
 
 from service.cli.environment import child_environment
 from service.cli.trust import trusted_key
@@ -73,3 +75,13 @@ def make_client(runner: asyncio.Runner) -> MakeClient:
 def client(make_client: MakeClient, trained_store: Path) -> Client:
     """The application over the store for reading."""
     return make_client(trained_store)
+
+
+@pytest.fixture(scope="session")
+def lane(make_client: MakeClient, trained_store: Path) -> Iterator[Wire]:
+    """A connection to an application over the same store behind uvicorn, with the fast lane."""
+    app = make_client(trained_store).app
+    assert isinstance(app, FastAPI)
+    # Between two tests that use it minutes may pass.
+    with on_wire(app, timeout_keep_alive=3600) as wire:
+        yield wire

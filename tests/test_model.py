@@ -133,6 +133,30 @@ def test_logits_that_overflow_keep_their_sign() -> None:
     assert logits[2, 0] == 3.0
 
 
+@pytest.mark.parametrize("k", [1, 3])
+def test_a_row_beyond_the_doubles_changes_no_other(k: int) -> None:
+    """P28: the rows beside one whose logits overflow keep their bits."""
+    rng = np.random.default_rng(4)
+    coef = rng.normal(size=(k, 3))
+    model = binary(coef[0].tolist()) if k == 1 else multinomial(coef)
+    rows = rng.normal(scale=5, size=(200, 3))
+
+    beside = model.probabilities(np.vstack([rows, np.full((1, 3), 1.79e308)]))
+
+    assert np.array_equal(beside[:-1], model.probabilities(rows))
+
+
+@pytest.mark.parametrize("cell", [5e307, 1e308, 1.7976931348623157e308])
+def test_two_logits_beyond_the_doubles_are_told_apart(cell: float) -> None:
+    """P9: of several classes whose logits overflow the largest is certain, and only equal ones share."""
+    model = multinomial(np.array([[3.0, 0.0], [2.0, 0.0], [-1.0, 0.0]]))
+    tied = multinomial(np.array([[3.0, 0.0], [3.0, 0.0], [-1.0, 0.0]]))
+
+    assert model.probabilities(np.array([[cell, 0.0]])).tolist() == [[1.0, 0.0, 0.0]]
+    assert model.probabilities(np.array([[-cell, 0.0]])).tolist() == [[0.0, 0.0, 1.0]]
+    assert tied.probabilities(np.array([[cell, 0.0]])).tolist() == [[0.5, 0.5, 0.0]]
+
+
 moderate = st.floats(-1e6, 1e6)
 
 

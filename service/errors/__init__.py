@@ -27,6 +27,7 @@ docstring is what ``/problems/<slug>`` shows: its meaning, and what to do about 
 from __future__ import annotations
 
 from service.errors.base import (
+    MAX_NAME_LENGTH as MAX_NAME_LENGTH,
     FieldError as FieldError,
     ServiceError as ServiceError,
     all_errors as all_errors,

@@ -142,7 +142,8 @@ def summary(stored: StoredModel) -> str:
         f"objective: {certificate.objective:.8g}   distance from the optimum: {bound}   status: {certificate.status}",
         *likelihood_lines(_likelihood(manifest)),
     ]
-    names = [*model.design.column_names, INTERCEPT]
+    # A category may hold anything, and this text is read in terminals.
+    names = [*map(printable, model.design.column_names), INTERCEPT]
     for k, label in enumerate(model.classes[1:] if model.is_binary else model.classes):
         known = (None if part is None else part[k] for part in (model.standard_errors, model.shrinkage_bias))
         table = coefficient_table(names, np.append(model.coef[k], model.intercept[k]), *known)
@@ -152,6 +153,11 @@ def summary(stored: StoredModel) -> str:
     if not has_errors:
         lines += ["", STANDARD_ERRORS_UNKNOWN]
     return "\n".join(lines) + "\n"
+
+
+def printable(name: str) -> str:
+    """The name with what is no printable character escaped."""
+    return name if name.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)
 
 
 def _likelihood(manifest: Manifest) -> Likelihood:

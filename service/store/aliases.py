@@ -12,6 +12,8 @@ from service.errors import CorruptVersion, InvalidParameter, PreconditionFailed,
 from service.record import ForeignText, Moment, Record
 
 MAX_REASON_LENGTH = 1000
+# Each keeps its version in the memory of every worker, and all of them are one document.
+MAX_ALIASES = 1000
 
 
 class AliasEntry(Record):
@@ -65,7 +67,12 @@ class AliasBook(Record):
             raise PreconditionFailed(f"alias {quoted(alias)} changed since it was read; read it again and decide anew")
 
     def changed(self, alias: str, version: int, *, reason: str, now: datetime) -> tuple[AliasBook, HistoryEntry]:
-        """The book after the alias was set to ``version``, and the line that the history gets."""
+        """The book after the alias was set to ``version``, and the line that the history gets.
+
+        Raises InvalidParameter for a new alias beyond ``MAX_ALIASES``.
+        """
+        if alias not in self.aliases and len(self.aliases) >= MAX_ALIASES:
+            raise InvalidParameter(f"a model has at most {MAX_ALIASES} aliases; move one that is there")
         serial = self.serial + 1
         entry = AliasEntry(version=version, serial=serial, reason=reason, since=now)
         line = HistoryEntry(

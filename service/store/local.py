@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
+from time import monotonic, sleep
 from typing import TypeAlias
 
 from service.errors import CorruptVersion, ModelNotFound, StoreUnavailable, VersionNotFound, quoted
@@ -46,10 +47,29 @@ DELETED = ".deleted"
 ALIASES = "aliases.json"
 HISTORY = "history.jsonl"
 LEFTOVER_AGE_S = 3600.0
+# A change takes milliseconds, or as long as three fsyncs of a slow disk.
+LOCK_PATIENCE_S, LOCK_PAUSE_S = 10.0, 0.002
 # Another writer took the number first: the version that stands there is a directory with files.
 TAKEN = frozenset({errno.EEXIST, errno.ENOTEMPTY})
 
 Stamp: TypeAlias = tuple[int, int, int]
+
+
+def _lock(descriptor: int, name: str) -> None:
+    """Wait for the lock, by asking again and again: the system's own wait has no deadline."""
+    deadline = monotonic() + LOCK_PATIENCE_S
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if monotonic() > deadline:
+                raise StoreUnavailable(
+                    f"another process has been changing the aliases of {quoted(name)} for {LOCK_PATIENCE_S:g} seconds; "
+                    "has it been stopped?"
+                ) from None
+            sleep(LOCK_PAUSE_S)
+        else:
+            return
 
 
 class LocalStore:
@@ -133,14 +153,18 @@ class LocalStore:
 
     @contextmanager
     def locked(self, name: str) -> Iterator[None]:
-        """Hold the lock of a model's aliases and signatures; ModelNotFound when there is no such model."""
+        """Hold the lock of a model's aliases and signatures.
+
+        Raises ModelNotFound when there is no such model, and StoreUnavailable when another process keeps the lock for
+        ``LOCK_PATIENCE_S``: it may have been stopped, and whoever waited for it without end would hang as well.
+        """
         self.versions(name)
         with translated(f"locking {name}"):
             flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
             descriptor = os.open(self._model(name) / LOCK, flags, 0o644)
         try:
             with translated(f"locking {name}"):
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                _lock(descriptor, name)
             yield
         finally:
             # The lock goes with the descriptor, and what it guarded is done or failed by now: a complaint changes neither.

@@ -6,14 +6,23 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from service.errors import AliasNotFound, CorruptVersion, UnsignedVersion, VersionInUse, VersionNotFound, quoted
+from service.errors import (
+    AliasNotFound,
+    CorruptVersion,
+    InvalidInput,
+    UnsignedVersion,
+    VersionInUse,
+    VersionNotFound,
+    quoted,
+)
 from service.model import Model
 from service.record import VersionDraft
 from service.store.aliases import AliasBook, AliasEntry, HistoryEntry, check_reason, replay
 from service.store.artifact import check_draft, decode_model, describe, encode_parameters
+from service.store.files import MAX_DOCUMENT_BYTES
 from service.store.local import ALIASES, HISTORY, LocalStore
 from service.store.manifest import MANIFEST, PARAMETERS, Manifest, complete
-from service.store.names import check_alias
+from service.store.names import MAX_VERSION, check_alias
 from service.store.sealed import seal, unseal
 from service.store.signature import (
     MAX_SIGNATURE_BYTES,
@@ -106,7 +115,8 @@ class ModelStore:
         """Publish ``model`` as a new version, durable before this returns; no alias moves.
 
         The number is one more than the highest that the model ever had, deleted ones too, whatever ``now`` says.
-        Raises InvalidInput when the draft describes another model or a number in the model is not finite.
+        Raises InvalidInput when the draft describes another model, a number in the model is not finite, or the manifest
+        would be too long to be read again.
         """
         check_draft(draft, model)
         parameters = encode_parameters(model)
@@ -114,6 +124,12 @@ class ModelStore:
 
         def manifest_of(version: int) -> Manifest:
             return complete(draft, name=name, version=version, created_at=now, parameters=file)
+
+        if len(manifest_of(MAX_VERSION).to_bytes()) > MAX_DOCUMENT_BYTES:
+            raise InvalidInput(
+                "the model cannot be stored: its classes, columns and categories take more than "
+                f"{MAX_DOCUMENT_BYTES >> 20} MiB of text; use fewer or shorter ones"
+            )
 
         # Parameters first, so that a manifest never stands beside less than it describes.
         version = self._files.publish(

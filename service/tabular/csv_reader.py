@@ -63,7 +63,10 @@ def csv_table(body: bytes, schema: Schema, limits: Limits) -> Table:
     error of ``limits``, or WrongType and NonFinite with the pointer ``/instances/<row>/<column of the schema>``.
     """
     file = CsvFile(BytesIO(body))
-    records = list(file.records())
+    # A header and a row too many are enough to refuse the body: records take a hundred times the memory of their bytes.
+    records = list(islice(file.records(max_blank_lines=limits.max_rows), limits.max_rows + 2))
+    if records:
+        limits.check(1, len(records[0][1]))
     request = _CsvRequest(file, schema)
     names = request.take_header(records)
     if not records:

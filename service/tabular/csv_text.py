@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, TypeAlias
@@ -30,13 +31,14 @@ class CsvFile:
     def prefix(self) -> str:
         return f"{self.name}: " if self.name else ""
 
-    def records(self) -> Iterator[Record]:
+    def records(self, *, max_blank_lines: float = math.inf) -> Iterator[Record]:
         """The records (RFC 4180) that are not blank lines; memory for one at a time.
 
         UTF-8 with or without byte order mark, lines end in LF or CRLF; a field has at most 131 072 characters, the
         default of the csv module.  Raises InvalidCsv naming the line.
         """
         reader = csv.reader(self._lines(), strict=True)
+        n_blank = 0
         while True:
             line = reader.line_num + 1
             try:
@@ -47,6 +49,10 @@ class CsvFile:
                 raise InvalidCsv(f"{self.at(line)}{_reason(error)}") from None
             if cells:
                 yield line, cells
+                continue
+            n_blank += 1
+            if n_blank > max_blank_lines:
+                raise InvalidCsv(f"{self.at(line)}there are more than {max_blank_lines} blank lines")
 
     def _lines(self) -> Iterator[str]:
         raw = self.stream.readline(MAX_LINE_BYTES).removeprefix(codecs.BOM_UTF8)

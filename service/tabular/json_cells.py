@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from service.errors import NonFinite, WrongType, quoted
-from service.tabular.table import Column, NumericColumn, TextColumn
+from service.tabular.table import Column, NumericColumn, Places, TextColumn
 
 Matrix: TypeAlias = npt.NDArray[np.float64]
 
@@ -31,23 +31,17 @@ _JSON_TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class Cells:
-    """Rows of one length, in the order of ``names``.
+    """Rows of one length, in the order of the names of ``places``."""
 
-    pointer: the JSON pointer of the list of rows, or of the only row when ``is_bare``.
-    by_name: a cell's pointer ends in its column's name, not its index.
-    """
-
-    names: tuple[str, ...]
+    places: Places
     rows: Sequence[Sequence[object]]
-    pointer: str
-    by_name: bool = False
-    is_bare: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.places.names
 
     def cell_pointer(self, row: int, column: int) -> str:
-        start = self.pointer if self.is_bare else f"{self.pointer}/{row}"
-        if not self.by_name:
-            return f"{start}/{column}"
-        return f"{start}/{self.names[column].replace('~', '~0').replace('/', '~1')}"
+        return self.places.cell(row, self.names[column])
 
     def place(self, row: int, column: int) -> str:
         return f"row {row}, column {quoted(self.names[column])}"

@@ -17,7 +17,7 @@ from service.errors import (
 from service.tabular.json_cells import Cells, columns_of_kinds, inferred_columns
 from service.tabular.limits import Limits
 from service.tabular.schema import NumericFeature, Schema, check_same_names, nearest
-from service.tabular.table import Table, check_column_names
+from service.tabular.table import Places, Table, check_column_names
 
 _INSTANCES, _SPLIT = frozenset({"instances"}), frozenset({"columns", "data"})
 
@@ -65,13 +65,13 @@ def infer_table(rows: object, names: Sequence[str] | None, limits: Limits, *, po
     if names is not None:
         check_column_names(names)
     cells = _cells(rows, names, limits, pointer)
-    return Table(cells.names, inferred_columns(cells), len(cells.rows))
+    return Table(cells.names, inferred_columns(cells), len(cells.rows), cells.places)
 
 
 def _table(cells: Cells, schema: Schema) -> Table:
     numeric = {feature.name: isinstance(feature, NumericFeature) for feature in schema.features}
     columns = columns_of_kinds(cells, [numeric[name] for name in cells.names])
-    return Table(cells.names, columns, len(cells.rows))
+    return Table(cells.names, columns, len(cells.rows), cells.places)
 
 
 def _bare_record(body: dict[str, object], schema: Schema) -> Cells:
@@ -84,7 +84,7 @@ def _bare_record(body: dict[str, object], schema: Schema) -> Cells:
             )
     schema.check_names(body)
     row = [body[name] for name in schema.names]
-    return Cells(schema.names, [row], pointer="", by_name=True, is_bare=True)
+    return Cells(Places(schema.names, pointer="", by_name=True, is_bare=True), [row])
 
 
 def _layout_keys(body: dict[str, object], schema: Schema) -> frozenset[str]:
@@ -114,7 +114,7 @@ def _names(columns: object, schema: Schema) -> tuple[str, ...]:
         if not isinstance(name, str):
             raise WrongType("a column name must be a string", pointer=f"/columns/{index}")
     if len(set(columns)) != len(columns) or len(columns) != len(schema.names):
-        check_column_names(columns)
+        check_column_names(columns, pointer="/columns")
     schema.check_names(columns, pointer="/columns")
     return tuple(columns)
 
@@ -158,7 +158,7 @@ def _array_cells(rows: list[list[object]], names: Sequence[str] | None, pointer:
     names = tuple(f"x{index}" for index in range(width)) if names is None else tuple(names)
     if width != len(names) or not width:
         raise FeatureCount(f"expected {len(names) or 'at least 1'}, got {width} cells in a row", pointer=f"{pointer}/0")
-    return Cells(names, rows, pointer)
+    return Cells(Places(names, pointer), rows)
 
 
 def _check_flat(rows: list[list[object]], pointer: str) -> None:
@@ -179,4 +179,5 @@ def _record_cells(records: list[dict[str, object]], names: Sequence[str] | None,
     for row, record in enumerate(records):
         if record.keys() != expected:
             check_same_names(record, names, pointer=f"{pointer}/{row}")
-    return Cells(tuple(names), [[record[name] for name in names] for record in records], pointer, by_name=True)
+    places = Places(tuple(names), pointer, by_name=True)
+    return Cells(places, [[record[name] for name in names] for record in records])

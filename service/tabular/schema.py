@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import cached_property
+from itertools import islice
 from typing import Annotated, Literal, Self, TypeAlias
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from service.errors import MissingFeature, MissingValue, NonFinite, UnknownCategory, UnknownFeature, WrongType, quoted
-from service.tabular.table import Column, Table, check_column_names, is_numeric, missing_cells
+from service.errors import (
+    MAX_NAME_LENGTH,
+    MissingFeature,
+    MissingValue,
+    NonFinite,
+    UnknownCategory,
+    UnknownFeature,
+    WrongType,
+    quoted,
+)
+from service.tabular.table import Column, Table, cell_pointer, check_column_names, is_numeric, missing_cells
+
+MAX_COMPARED = 256
 
 MissingPolicy: TypeAlias = Literal["reject", "impute"]
 
@@ -109,16 +121,17 @@ class Schema(BaseModel):
         """``table`` with the schema's columns in the schema's order, kinds checked and missing cells imputed.
 
         Raises UnknownFeature, MissingFeature, WrongType, NonFinite, MissingValue or UnknownCategory; the pointer is
-        ``/instances/<row>/<column>``.
+        that of ``cell_pointer``.
         """
         self.check_names(table.names)
         given = dict(table)
         columns = [
-            self._conform_column(index, feature, given[feature.name]) for index, feature in enumerate(self.features)
+            self._conform_column(index, feature, given[feature.name], table)
+            for index, feature in enumerate(self.features)
         ]
         return Table(self.names, tuple(columns), table.n_rows)
 
-    def _conform_column(self, index: int, feature: Feature, column: Column) -> Column:
+    def _conform_column(self, index: int, feature: Feature, column: Column, table: Table) -> Column:
         column = with_kind(feature, column)
         if is_numeric(column) and np.isfinite(column.astype(np.float64, copy=False)).all():
             return column
@@ -127,14 +140,14 @@ class Schema(BaseModel):
             row = int(np.argmax(missing))
             raise MissingValue(
                 f"row {row}, column {quoted(feature.name)} is missing, and this model rejects missing cells",
-                pointer=f"/instances/{row}/{index}",
+                pointer=cell_pointer(table, row, feature.name, index),
                 hint='fill the cell, or train with missing: "impute"',
             )
         fill = feature.mean if isinstance(feature, NumericFeature) else feature.most_frequent
         if missing.any():
             column = column.copy()
             column[missing] = fill
-        check_values(feature, column, index)
+        check_values(feature, column, lambda row: cell_pointer(table, row, feature.name, index))
         return column
 
 
@@ -155,8 +168,9 @@ def check_same_names(given: Collection[str], known: Sequence[str], *, pointer: s
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The hint "did you mean …?" with the known name most like ``name``, or None."""
-    close = difflib.get_close_matches(name[:256], list(known), n=1)
+    """The hint "did you mean …?" with the known name most like ``name``, or None; many or long names are not compared."""
+    # Names that were chosen for it take a millisecond a pair, and the event loop waits.
+    close = difflib.get_close_matches(name[:MAX_NAME_LENGTH], list(islice(known, MAX_COMPARED)), n=1)
     return f"did you mean {quoted(close[0])}?" if close else None
 
 
@@ -171,15 +185,18 @@ def with_kind(feature: Feature, column: Column) -> Column:
     raise WrongType(f"column {quoted(feature.name)} takes {expected}")
 
 
-def check_values(feature: Feature, column: Column, index: int) -> None:
-    """Raise NonFinite for an infinite number, UnknownCategory for a category that training did not see."""
+def check_values(feature: Feature, column: Column, pointer: Callable[[int], str]) -> None:
+    """Raise NonFinite for an infinite number, UnknownCategory for a category that training did not see.
+
+    pointer: from a row to the JSON pointer of its cell.
+    """
     if isinstance(feature, NumericFeature):
         bad = np.isinf(column.astype(np.float64, copy=False))
         if bad.any():
             row = int(np.argmax(bad))
             raise NonFinite(
                 f"row {row}, column {quoted(feature.name)} is not a finite number",
-                pointer=f"/instances/{row}/{index}",
+                pointer=pointer(row),
             )
         return
     unknown = set(column.tolist()).difference(feature.categories)
@@ -188,6 +205,6 @@ def check_values(feature: Feature, column: Column, index: int) -> None:
         some = ", ".join(quoted(category) for category in feature.categories[:5])
         raise UnknownCategory(
             f"row {row}, column {quoted(feature.name)} has a category that training did not see",
-            pointer=f"/instances/{row}/{index}",
+            pointer=pointer(row),
             hint=f"known categories: {some}" + (", …" if len(feature.categories) > 5 else ""),
         )

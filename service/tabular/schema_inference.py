@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -15,7 +17,7 @@ from service.tabular.schema import (
     NumericFeature,
     Schema,
 )
-from service.tabular.table import Column, NumericColumn, Tabular, TextColumn, is_numeric, missing_cells
+from service.tabular.table import Column, NumericColumn, Tabular, TextColumn, cell_pointer, is_numeric, missing_cells
 
 MAX_CATEGORIES = 1_000
 # Ten events a coefficient (P. Peduzzi et al., Journal of Clinical Epidemiology 49, 1996): from fewer rows an indicator
@@ -35,20 +37,22 @@ def infer_schema(table: Tabular, *, missing: MissingPolicy = "reject", missing_v
     if not table.n_rows or not table.names:
         raise EmptyInput("expected at least one row and one feature column")
     features = tuple(
-        _feature(name, _present(name, column, index, missing), table.n_rows)
+        _feature(
+            name, _present(name, column, missing, partial(cell_pointer, table, name=name, index=index)), table.n_rows
+        )
         for index, (name, column) in enumerate(table)
     )
     return Schema(features=features, missing=missing, missing_values=missing_values)
 
 
-def _present(name: str, column: Column, index: int, missing: MissingPolicy) -> Column:
-    """The cells that have a value."""
+def _present(name: str, column: Column, missing: MissingPolicy, pointer: Callable[[int], str]) -> Column:
+    """The cells that have a value; ``pointer``: from a row to the JSON pointer of its cell."""
     is_missing = missing_cells(column)
     if is_missing.any() and missing == "reject":
         row = int(np.argmax(is_missing))
         raise MissingValue(
             f"row {row}, column {quoted(name)} is missing",
-            pointer=f"/instances/{row}/{index}",
+            pointer=pointer(row),
             hint='fill or leave out the row, or impute: missing="impute", --missing impute',
         )
     if is_missing.all():

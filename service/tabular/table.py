@@ -33,25 +33,48 @@ def missing_cells(column: Column) -> npt.NDArray[np.bool_]:
     return np.asarray(np.equal(column, np.array(None, dtype=np.object_)), dtype=np.bool_)
 
 
-def check_column_names(names: Sequence[str]) -> None:
-    """Raise when a name is empty, too long, not printable, or there twice."""
+def check_column_names(names: Sequence[str], *, pointer: str = "/feature_names") -> None:
+    """Raise when a name is empty, too long, not printable, or there twice; ``pointer`` is that of the list."""
     seen: set[str] = set()
     for index, name in enumerate(names):
-        pointer = f"/feature_names/{index}"
         if not name or len(name) > MAX_COLUMN_NAME_LENGTH or not name.isprintable():
             raise InvalidInput(
                 f"column {index} has a name that is empty, longer than {MAX_COLUMN_NAME_LENGTH} characters, "
                 "or has control characters",
-                pointer=pointer,
+                pointer=f"{pointer}/{index}",
             )
         if name in seen:
-            raise DuplicateFeature(f"two columns are named {quoted(name)}", pointer=pointer)
+            raise DuplicateFeature(f"two columns are named {quoted(name)}", pointer=f"{pointer}/{index}")
         seen.add(name)
 
 
 def block_rows(n_columns: int) -> int:
     """How many rows of so many columns are looked at together."""
     return max(1, BLOCK_CELLS // max(n_columns, 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where the cells of a table stand in the JSON body that they came from.
+
+    names: of the columns, in the order of an array's cells.  pointer: the JSON pointer of the list of rows, or of the
+    only row when ``is_bare``.  by_name: rows are records, and a cell's pointer ends in its column's name.
+    """
+
+    names: tuple[str, ...]
+    pointer: str
+    by_name: bool = False
+    is_bare: bool = False
+
+    def row(self, row: int) -> str:
+        """The JSON pointer of a row."""
+        return self.pointer if self.is_bare else f"{self.pointer}/{row}"
+
+    def cell(self, row: int, name: str) -> str:
+        """The JSON pointer of a cell, whose column is one of ``names``."""
+        if not self.by_name:
+            return f"{self.row(row)}/{self.names.index(name)}"
+        return f"{self.row(row)}/{name.replace('~', '~0').replace('/', '~1')}"
 
 
 class Tabular(Protocol):
@@ -80,12 +103,14 @@ class Tabular(Protocol):
 class Table:
     """Columns of one length, each float64 (NaN is missing) or object (str, None is missing).
 
+    places: where the cells stand in a JSON body, if they came from one; what is made of the table forgets it.
     Raises DuplicateFeature, LengthMismatch or InvalidInput when names or lengths do not fit together.
     """
 
     names: tuple[str, ...]
     columns: tuple[Column, ...]
     n_rows: int
+    places: Places | None = None
 
     def __post_init__(self) -> None:
         check_column_names(self.names)
@@ -114,12 +139,22 @@ class Table:
         """The table of the rows at ``index``, in that order."""
         return Table(self.names, tuple(column[index] for column in self.columns), len(index))
 
+    def row_pointer(self, row: int) -> str:
+        """The JSON pointer of a row, for errors."""
+        return f"/instances/{row}" if self.places is None else self.places.row(row)
+
     def blocks(self, width: int = 0) -> Iterator[Table]:
         """The rows in order, some of them at a time, see ``Tabular``; no copies."""
         height = block_rows(max(width, len(self.names)))
         for start in range(0, self.n_rows, height):
             stop = min(start + height, self.n_rows)
             yield Table(self.names, tuple(column[start:stop] for column in self.columns), stop - start)
+
+
+def cell_pointer(table: Tabular, row: int, name: str, index: int) -> str:
+    """The JSON pointer of a cell, for errors; ``index``: of its column, where the table did not come from JSON."""
+    places = table.places if isinstance(table, Table) else None
+    return f"/instances/{row}/{index}" if places is None else places.cell(row, name)
 
 
 def concatenated(chunks: Iterable[Table]) -> Table:

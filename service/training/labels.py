@@ -16,6 +16,7 @@ from service.errors import (
     SingleClass,
     TooFewRows,
     TooManyClasses,
+    quoted,
 )
 from service.model import Label
 from service.tabular.table import Column, NumericColumn, is_numeric, missing_cells
@@ -68,7 +69,9 @@ def labels_from_column(column: Column, name: str) -> Labels:
     missing = missing_cells(column)
     if missing.any():
         row = int(np.argmax(missing))
-        raise MissingValue(f"row {row} has no target in column {name!a}; remove the row", pointer=f"/targets/{row}")
+        raise MissingValue(
+            f"row {row} has no target in column {quoted(name)}; remove the row", pointer=f"/targets/{row}"
+        )
     if is_numeric(column):
         return check_labels(_whole(column.astype(np.float64, copy=False)))
     texts: list[str] = column.tolist()

@@ -87,11 +87,11 @@ def parse_options(given: Mapping[str, object], *, from_text: bool = False) -> Tr
 
 
 def _details(error: ValidationError) -> dict[str, str]:
-    """One sentence an option; a union's branches are told as one."""
+    """One sentence an option; a union's branches are told as one, and what holds for many of its values once."""
     messages: dict[str, list[str]] = {}
     for entry in error.errors(include_input=False):
         messages.setdefault(str(entry["loc"][0]), []).append(entry["msg"])
-    return {name: " or ".join(texts) for name, texts in messages.items()}
+    return {name: " or ".join(dict.fromkeys(texts)) for name, texts in messages.items()}
 
 
 def parse_promotion(promote: object) -> Promotion:

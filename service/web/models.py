@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from bisect import bisect_right
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -26,7 +27,7 @@ LOOKS_LIKE_VERSION = re.compile(r"[-+.0-9].*")
 
 
 class ModelRoutes:
-    """The routes below ``/models``; writes run in a thread, since they wait for the disk."""
+    """The routes below ``/models``; whatever reads or writes files runs in a thread, since it waits for the disk."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -36,20 +37,14 @@ class ModelRoutes:
         """The models by name, a page at a time; "next" is the path of the next page, or null."""
         parameters = query.query_parameters(request.scope["query_string"], ("limit", "after"))
         limit = query.whole_number(parameters, "limit", default=PAGE, largest=LARGEST_PAGE)
-        names = self._store.names()
-        start = bisect_right(names, parameters["after"]) if "after" in parameters else 0
-        page = names[start : start + limit]
-        more = start + limit < len(names)
-        body = {
-            "models": [views.model_line(self._store, name) for name in page],
-            "next": f"{request.scope.get('root_path', '')}/models?limit={limit}&after={page[-1]}" if more else None,
-        }
-        return json_response(body)
+        lines, more = await asyncio.to_thread(self._page, parameters.get("after"), limit)
+        after = f"{request.scope.get('root_path', '')}/models?limit={limit}&after={lines[-1]['name']}" if more else None
+        return json_response({"models": lines, "next": after})
 
     async def model(self, request: Request) -> Response:
         """One model: versions, aliases, history."""
         query.query_parameters(request.scope["query_string"], ())
-        return json_response(views.model(self._store, self._name(request)))
+        return json_response(await asyncio.to_thread(views.model, self._store, self._name(request)))
 
     async def version(self, request: Request) -> Response:
         """One version by number or alias: the manifest, with coefficients and standard errors."""
@@ -84,7 +79,7 @@ class ModelRoutes:
         """Where an alias points, and since when; its ETag guards a move."""
         query.query_parameters(request.scope["query_string"], ())
         name, alias = self._name(request), check_alias(request.path_params["alias"])
-        return alias_response(name, alias, self._alias(name, alias))
+        return alias_response(name, alias, await asyncio.to_thread(self._alias, name, alias))
 
     async def move_alias(self, request: Request) -> Response:
         """Point an alias to a version: promotion and rollback. If-Match refuses when it moved meanwhile."""
@@ -99,6 +94,13 @@ class ModelRoutes:
             self._services.control_plane.promote, name, alias, version, reason=reason, expected_serial=expected
         )
         return alias_response(name, alias, entry)
+
+    def _page(self, after: str | None, limit: int) -> tuple[list[dict[str, Any]], bool]:
+        """The lines of a page, and whether there is one more page."""
+        names = self._store.names()
+        start = 0 if after is None else bisect_right(names, after)
+        lines = [views.model_line(self._store, name) for name in names[start : start + limit]]
+        return lines, start + limit < len(names)
 
     def _alias(self, name: str, alias: str) -> AliasEntry:
         aliases = self._store.aliases(name)
@@ -144,10 +146,15 @@ def alias_move(value: object) -> tuple[int, str]:
 
 
 def expected_serial(request: Request) -> int | None:
-    """``If-Match: "5"`` is the serial that the alias must have, ``If-None-Match: *`` that there is none yet (0)."""
-    if request.headers.get("if-none-match") == "*":
+    """``If-Match: "5"`` is the serial that the alias must have, ``If-None-Match: *`` that there is none yet (0).
+
+    Raises InvalidParameter for any other form of the two, and for both: a condition is not passed over.
+    """
+    tag, none_match = request.headers.get("if-match"), request.headers.get("if-none-match")
+    if none_match is not None and (none_match.strip() != "*" or tag is not None):
+        raise InvalidParameter("If-None-Match must be *, and stand without If-Match")
+    if none_match is not None:
         return 0
-    tag = request.headers.get("if-match")
     if tag is None:
         return None
     found = ENTITY_TAG.fullmatch(tag.strip())

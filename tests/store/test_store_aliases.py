@@ -20,6 +20,7 @@ from service.errors import (
     PreconditionFailed,
     VersionNotFound,
 )
+from service.store import aliases
 from service.store.aliases import AliasEntry
 from service.store.model_store import ModelStore
 
@@ -285,3 +286,19 @@ def test_a_history_that_does_not_lead_to_the_aliases_is_corrupt(
     with pytest.raises(CorruptVersion, match=r"^churn/history\.jsonl "):
         store.previous_version("churn", "live")
     assert store.aliases("churn")["live"].version == 2
+
+
+def test_a_model_has_a_bounded_number_of_aliases(
+    store: ModelStore, put: Put, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One alias beyond the bound is refused, since all versions behind them are in memory; known ones still move."""
+    monkeypatch.setattr(aliases, "MAX_ALIASES", 2)
+    put()
+    for alias in ("live", "champion"):
+        store.set_alias("churn", alias, 1, reason="", now=now)
+
+    with pytest.raises(InvalidParameter, match="at most 2 aliases"):
+        store.set_alias("churn", "third", 1, reason="", now=now)
+
+    assert store.aliases("churn").keys() == {"live", "champion"}
+    assert store.set_alias("churn", "champion", 1, reason="again", now=now).serial == 3

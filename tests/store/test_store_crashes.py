@@ -17,6 +17,7 @@ import pytest
 from stored import Put
 
 from service.errors import PreconditionFailed, StoreFull, StoreUnavailable, VersionNotFound
+from service.store import local
 from service.store.model_store import ModelStore
 
 PUBLISHER = Path(__file__).with_name("publisher.py")
@@ -79,6 +80,69 @@ def test_a_killed_publisher_leaves_all_or_nothing(
     assert highest > 2
     assert store.set_alias("churn", "live", highest, reason="", now=now).version == highest
     assert store.history("churn")[-1].version == highest
+
+
+@pytest.fixture
+def stopped_holder(put: Put, churn: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that was stopped while it held the lock of ``churn``."""
+    put()
+    hold = (
+        "import fcntl, os, signal, sys\n"
+        "fcntl.flock(os.open(sys.argv[1], os.O_RDWR | os.O_CREAT, 0o644), fcntl.LOCK_EX)\n"
+        "print(flush=True)\n"
+        "signal.pause()"
+    )
+    with subprocess.Popen([sys.executable, "-c", hold, churn / ".lock"], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGSTOP)
+        yield process
+        process.kill()
+
+
+def test_a_stopped_process_holds_up_only_who_moves_aliases(
+    store: ModelStore,
+    stopped_holder: subprocess.Popen[bytes],
+    put: Put,
+    now: datetime,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """S22: beside a stopped holder of the lock versions are read and published, moves are refused, and succeed after it."""
+    monkeypatch.setattr(local, "LOCK_PATIENCE_S", 0.1)
+
+    assert store.load("churn", 1).manifest.version == 1
+    assert put().version == 2
+    with pytest.raises(StoreUnavailable, match="has it been stopped"):
+        store.set_alias("churn", "live", 2, reason="", now=now)
+    with pytest.raises(StoreUnavailable, match="has it been stopped"):
+        store.delete("churn", 1)
+    stopped_holder.kill()
+    stopped_holder.wait()
+
+    assert store.set_alias("churn", "live", 2, reason="", now=now).version == 2
+
+
+def test_a_publisher_stopped_in_the_middle_holds_up_nobody(
+    store: ModelStore, forks: subprocess.Popen[str], put: Put, churn: Path
+) -> None:
+    """S22: what a stopped publisher has begun is not seen and not removed, and others publish meanwhile."""
+    assert forks.stdin is not None
+    assert forks.stdout is not None
+    forks.stdin.write("\n")
+    forks.stdin.flush()
+    child = int(forks.stdout.readline())
+    begun = set[Path]()
+    while not begun:
+        os.kill(child, signal.SIGCONT)
+        os.kill(child, signal.SIGSTOP)
+        begun = set((churn / ".tmp").iterdir())
+
+    versions = [put().version for _ in range(3)]
+
+    assert versions == sorted(set(versions))
+    assert begun <= set((churn / ".tmp").iterdir())
+    assert set(versions) <= set(store.versions("churn"))
+    os.kill(child, signal.SIGKILL)
 
 
 def test_threads_change_one_alias_one_after_another(store: ModelStore, put: Put, now: datetime) -> None:

@@ -11,8 +11,10 @@ import pytest
 from stored import MakeDraft, MakeModel, Put
 
 from service.errors import CorruptVersion, InvalidInput, ModelNotFound, StoreUnavailable, VersionInUse, VersionNotFound
+from service.store.files import MAX_DOCUMENT_BYTES
 from service.store.local import LocalStore
 from service.store.model_store import ModelStore
+from service.tabular.schema import CategoricalFeature, Schema
 from service.tabular.table import Table
 
 MANIFEST = "versions/1/manifest.json"
@@ -136,6 +138,20 @@ def test_a_model_with_nan_is_not_published(
     model = replace(make_model(), intercept=np.array([np.nan]))
 
     with pytest.raises(InvalidInput, match="not finite"):
+        store.put("churn", make_draft(model), model, now=now)
+
+    assert store.names() == []
+
+
+def test_a_manifest_that_could_not_be_read_is_not_published(
+    store: ModelStore, make_model: MakeModel, make_draft: MakeDraft, now: datetime
+) -> None:
+    """T15: categories of more text than a manifest may have are refused before anything is written."""
+    model = make_model()
+    texts = CategoricalFeature(name="text", categories=("x" * MAX_DOCUMENT_BYTES, "y"), frequencies=(0.5, 0.5))
+    model = replace(model, schema=Schema(features=(model.schema.features[0], texts)))
+
+    with pytest.raises(InvalidInput, match="16 MiB of text"):
         store.put("churn", make_draft(model), model, now=now)
 
     assert store.names() == []

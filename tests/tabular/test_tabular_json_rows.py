@@ -90,7 +90,7 @@ WRONG: list[tuple[Any, type[ServiceError], str]] = [
     ({"columns": ["a", 2, "c"], "data": [[1]]}, WrongType, "/columns/1"),
     ({"columns": ["a", "b", "x"], "data": [[1, 2, 3]]}, UnknownFeature, "/columns"),
     ({"columns": ["a", "b"], "data": [[1, 2]]}, MissingFeature, "/columns"),
-    ({"columns": ["a", "b", "b"], "data": [[1, 2, 3]]}, DuplicateFeature, "/feature_names/2"),
+    ({"columns": ["a", "b", "b"], "data": [[1, 2, 3]]}, DuplicateFeature, "/columns/2"),
     ({"columns": ["a", "b", "c"], "data": [[1, 2]]}, FeatureCount, "/data/0"),
     ({"instances": [[0.0] * 3] * 10_001}, TooManyRows, ""),
     ({"instances": [[0.0] * 4_097]}, TooManyFeatures, ""),

@@ -21,7 +21,7 @@ from service.errors import (
     WrongType,
 )
 from service.tabular.limits import Limits
-from service.tabular.schema import CategoricalFeature, NumericFeature, Schema
+from service.tabular.schema import MAX_COMPARED, CategoricalFeature, NumericFeature, Schema, nearest
 from service.tabular.schema_inference import infer_schema
 from service.tabular.table import Column, Table
 
@@ -242,3 +242,12 @@ def test_missing_cell_comes_with_its_remedy() -> None:
 
     assert "--missing impute" in str(caught.value.hint)
     assert caught.value.errors[0].pointer == "/instances/1/0"
+
+
+def test_a_hint_compares_a_bounded_number_of_names() -> None:
+    """Of very many names the first are compared, and of a very long one its beginning: names may be chosen to take long."""
+    known = iter([f"name {index}" for index in range(MAX_COMPARED + 10)])
+
+    assert nearest("name 1", known) == "did you mean 'name 1'?"
+    assert next(known) == f"name {MAX_COMPARED}"
+    assert nearest("name" * 100_000, ["name"]) is None

@@ -238,6 +238,17 @@ def test_deleting_a_version(writing: Client) -> None:
     writing.check_alive()
 
 
+@pytest.mark.parametrize(
+    "headers", [{"If-None-Match": '"1"'}, {"If-None-Match": ""}, {"If-None-Match": "*", "If-Match": '"1"'}], ids=str
+)
+def test_a_condition_is_never_passed_over(writing: Client, headers: dict[str, str]) -> None:
+    """An If-None-Match that is not *, and one beside If-Match, are 422, and nothing is created."""
+    answer = writing.put(ALIAS, json={"version": 1}, headers=headers)
+
+    writing.check_problem(answer, 422, "invalid-parameter")
+    assert writing.get(ALIAS).status_code == 404
+
+
 @pytest.mark.parametrize(("method", "path"), [("PUT", ALIAS), ("DELETE", "/models/abc/versions/2")])
 @pytest.mark.parametrize(
     ("settings", "headers", "slug"),

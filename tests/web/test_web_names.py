@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 from asking import Client
+
+from service.errors import InvalidInput, InvalidName
+from service.serving.trainer_child import Job, run
 
 pytest_plugins = ("served",)
 
@@ -28,6 +32,10 @@ PATHS = [
 BODIES = {"PUT": b'{"version": 99}', "/train": b'{"instances": [[1], [2], [3]], "targets": [0, 0, 0]}'}
 
 
+WELL_FORMED = {"aux.json", "a" * 64, "x.tmp", "versions"}
+GOOD = {"instances": [[1], [2], [3], [4]], "targets": [0, 0, 1, 0], "options": {"C": 1.0}}
+
+
 class Opened:
     """The files that this process opens while it is on, as the interpreter's audit events tell."""
 
@@ -46,6 +54,32 @@ def opened() -> Opened:
     opened = Opened()
     sys.addaudithook(opened.hear)
     return opened
+
+
+@pytest.mark.parametrize("name", NAMES, ids=lambda name: ascii(name)[:30])
+@pytest.mark.parametrize("is_csv", [False, True], ids=["JSON", "CSV"])
+def test_no_name_is_trained_out_of_the_store(tmp_path: Path, name: str, *, is_csv: bool) -> None:
+    """5.5: a training's name is well-formed or invalid-name, by the code that the trainer's child runs; nothing is made."""
+    body = b"x,y\n1,0\n2,0\n3,1\n4,0\n" if is_csv else json.dumps({**GOOD, "model": name}).encode()
+    job = Job(
+        store=str(tmp_path / "store"),
+        is_csv=is_csv,
+        parameters={"model": name, "target": "y", "C": "1"} if is_csv else {},
+        data_sha256="0",
+        max_rows=10,
+        max_features=10,
+        max_cells=100,
+    )
+
+    if name in WELL_FORMED:
+        assert run(job, body)["model"] == name
+        assert [path.name for path in (tmp_path / "store").iterdir()] == [name]
+        return
+    with pytest.raises((InvalidName, InvalidInput)) as caught:
+        run(job, body)
+    assert caught.value.detail.isascii()
+    assert caught.value.detail.isprintable()
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", NAMES, ids=lambda name: ascii(name)[:30])

@@ -241,7 +241,7 @@ def test_explanations_beyond_doubles_are_refused(client: Client) -> None:
     answer = client.post("/predict?model=abc&explain=true", json=[[1, 2, 3], [1.7e308] * 3])
 
     problem = client.check_problem(answer, 422, "numeric-overflow")
-    assert problem["errors"][0]["pointer"] == "/instances/1"
+    assert problem["errors"][0]["pointer"] == "/1"
 
 
 def test_missing_cells_are_imputed_where_the_model_says_so(client: Client) -> None:

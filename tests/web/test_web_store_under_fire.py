@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import stat
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -71,6 +72,37 @@ def replace(make: Damage) -> Damage:
     return damage
 
 
+def forge_alias(**fields: Any) -> Damage:
+    """Write other fields into the entry of ``live``, under a right checksum."""
+
+    def edit(body: bytes) -> bytes:
+        document = json.loads(body)
+        document["aliases"]["live"] |= fields
+        del document["sha256"]
+        return _sealed(document)
+
+    return change("aliases.json", edit)
+
+
+def forge_header(shape: list[int]) -> Damage:
+    """Parameters whose header promises another shape than they have, and a manifest that vouches for them."""
+    header = json.dumps({"coef": {"dtype": "F64", "shape": shape, "data_offsets": [0, 24]}}).encode()
+
+    def damage(model: Path) -> None:
+        body = len(header).to_bytes(8, "little") + header + bytes(24)
+        (model / PARAMETERS).write_bytes(body)
+        forge(parameters=describe(body).model_dump())(model)
+
+    return damage
+
+
+def make_device(path: Path) -> None:
+    try:
+        os.mknod(path, stat.S_IFCHR | 0o644, os.makedev(1, 5))  # /dev/zero
+    except PermissionError:
+        pytest.skip("a device needs the permission to make one")
+
+
 def link_outside(path: Path) -> None:
     path.symlink_to("/etc/passwd")
 
@@ -117,6 +149,9 @@ REFUSED: dict[str, Damage] = {
     "S4 a key twice": write(MANIFEST, b'{"version": 2, "version": 2}'),
     "S4 NaN": write(MANIFEST, b'{"version": NaN}'),
     "S4 a gigabyte": lambda model: os.truncate(model / MANIFEST, 2**30),
+    "S4 a shape of 2^64": forge_header([2**64, 3]),
+    "S4 a shape of 7 TiB": forge_header([10**12, 3]),
+    "S4 a negative shape": forge_header([-1, -3]),
     "S5 NaN": forge_numbers(intercept=np.array([np.nan])),
     "S5 infinity": forge_numbers(coef=np.full((1, 3), np.inf)),
     "S5 no column": forge_numbers(coef=np.ones((1, 0))),
@@ -127,11 +162,15 @@ REFUSED: dict[str, Damage] = {
     "S6 a byte order mark": change("aliases.json", lambda body: b"\xef\xbb\xbf" + body),
     "S6 other line ends": change("aliases.json", lambda body: body.replace(b"\n", b"\r\n")),
     "S6 a version that is gone": lambda model: shutil.rmtree(model / "versions/2"),
+    "S6 a version that never was": forge_alias(version=9),
+    "S6 version 0": forge_alias(version=0),
+    "S6 a version in words": forge_alias(version="2"),
     "S7 no aliases": lambda model: (model / "aliases.json").unlink(),
     "S7 no store": lambda model: shutil.rmtree(model.parent),
     "S8 of a newer release": forge(format_version=2),
     "S11 a link": replace(link_outside),
     "S11 a FIFO": replace(os.mkfifo),
+    "S11 a device": replace(make_device),
     "S11 a directory": replace(Path.mkdir),
     "S11 a socket": replace(lambda path: os.mknod(path, 0o140600)),
     "S11 a link as version": link_version,
@@ -230,3 +269,29 @@ def test_a_store_that_comes_back_is_followed_again(
     assert (during, answering(client)) == (1, 1)
     promote(abc, lambda _: None)
     assert answering(client) == 2
+
+
+def test_a_file_in_place_of_the_store_is_no_model(make_client: MakeClient, tmp_path: Path) -> None:
+    """S7: the service lives, is not ready, says that the store is unavailable, and serves once there is one."""
+    (tmp_path / "store").write_text("")
+    client = make_client(tmp_path / "store", default_model="abc")
+
+    assert client.get("/livez").status_code == 200
+    assert client.get("/readyz").status_code == 503
+    for path in ("/predict", "/predict_proba"):
+        assert client.post(path, json=GOOD).status_code == 503
+    assert client.get("/models").status_code == 503
+
+
+def test_a_lower_version_and_the_same_again(make_client: MakeClient, abc: Path) -> None:
+    """S15: a rollback and a repeated activation are followed by the next request, and are in the history."""
+    client = make_client(abc.parent, default_model="abc")
+    seen = []
+
+    for version in (2, 1, 1, 2, 2):
+        moved = client.put("/models/abc/aliases/live", json={"version": version})
+        assert moved.status_code == 200
+        seen.append(answering(client))
+
+    assert seen == [2, 1, 1, 2, 2]
+    assert [entry["version"] for entry in client.get("/models/abc").json()["history"]] == [1, *seen]

@@ -72,7 +72,10 @@ def test_csv_and_json_train_the_same_model(training: Client) -> None:
 
 
 def test_a_repeat_with_the_same_key_is_the_same_answer(training: Client) -> None:
-    """T18: the same Idempotency-Key and body repeat the answer byte for byte; another body is 422."""
+    """T18: the same Idempotency-Key and body repeat the answer byte for byte; another body is 422.
+
+    A failure is not remembered: the next try with the same key is a try, which is what the key is for.
+    """
     key = {"Idempotency-Key": "order-66"}
     first = training.post("/train", json=BODY, headers=key)
 
@@ -170,6 +173,30 @@ def test_a_class_without_weight_is_not_there(tmp_path: Path) -> None:
 
     assert trained.manifest.classes == ("no", "yes")
     assert trained.promoted
+
+
+def test_names_that_mean_something_elsewhere_are_names(training: Client) -> None:
+    """T26: ``__proto__`` is a column like any other: here no object has a prototype, and JSON.parse makes it a member."""
+    records = [dict(zip(("__proto__", "constructor"), row, strict=True)) for row in X]
+
+    trained = training.post("/train", json={"model": "odd", "instances": records, "targets": Y})
+    predicted = training.post("/predict?model=odd", json=records[0])
+
+    assert trained.status_code == 201
+    assert predicted.status_code == 200
+
+
+def test_a_summary_does_not_steer_a_terminal(training: Client) -> None:
+    """What is no printable character in a category is escaped in the text, and is itself in JSON."""
+    rows = [["\x1b[2J\n" if row[0] > 0 else "plain", row[1]] for row in X]
+
+    training.post("/train", json={"model": "odd", "instances": rows, "targets": Y})
+    text = training.get("/models/odd/versions/1/summary").text
+    names = [entry["name"] for entry in training.get("/models/odd/versions/1").json()["coefficients"]]
+
+    assert "x0=\x1b[2J\n" in names
+    assert "x0=\\x1b[2J\\n" in text
+    assert "\x1b" not in text
 
 
 @pytest.mark.parametrize(
