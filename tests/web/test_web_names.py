@@ -63,6 +63,7 @@ def test_no_name_is_trained_out_of_the_store(tmp_path: Path, name: str, *, is_cs
     body = b"x,y\n1,0\n2,0\n3,1\n4,0\n" if is_csv else json.dumps({**GOOD, "model": name}).encode()
     job = Job(
         store=str(tmp_path / "store"),
+        trusted=None,
         is_csv=is_csv,
         parameters={"model": name, "target": "y", "C": "1"} if is_csv else {},
         data_sha256="0",
