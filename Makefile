@@ -89,7 +89,7 @@ clean:
 .venv/serve: requirements/serve.lock pyproject.toml | .venv/bin/python
 	$(PIP) --no-compile -r requirements/serve.lock
 	$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --no-build-isolation --editable .
-	$(BIN)/python -c 'import service.cli.app, service.cli.listen, service.cli.supervisor'
+	$(BIN)/python -c 'import service.cli.app, service.cli.listen, service.cli.log_lines, service.cli.supervisor'
 	@touch $@
 
 .venv/test: requirements/test.lock .venv/serve
