@@ -193,6 +193,19 @@ def problem_answer(
     return Answer(body["status"], head, content, slug=error.slug, closes="Connection" in headers)
 
 
+class PreparedProblem:
+    """The answer for an error that will be given many times: written once, but for the request's id."""
+
+    def __init__(self, error: ServiceError, root_path: str) -> None:
+        mark = "0" * 32
+        self._answer = problem_answer(error, mark, root_path)
+        self._before, _, self._after = self._answer.body.partition(mark.encode())
+
+    def answer(self, request_id: str) -> Answer:
+        """As ``problem_answer``; the id is one of ours or was found harmless."""
+        return self._answer._replace(body=b"%b%b%b" % (self._before, request_id.encode(), self._after))
+
+
 def problem(error: ServiceError, request: Request, headers: dict[str, str] | None = None) -> Response:
     """The same through the framework, with more headers."""
     answer = problem_answer(error, request.state.request_id, request.scope.get("root_path", ""))

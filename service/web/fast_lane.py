@@ -212,7 +212,9 @@ class FastLane(GuardedProtocol):
         self._request, self._parts = None, []
         self._remember(request)
         if request.length > AT_ONCE_BYTES:
-            self._answer_in_thread(request, parts)
+            # The parts of a long body become one in the thread: on the loop that would take milliseconds.
+            call = self.desk.call(request.path, request.query, request.headers, b"", self._began, request.asks)
+            self._answer_in_thread(call, parts, keep_alive=request.keep_alive)
             return
         self._let_go()
         body = b"".join(parts)
@@ -235,21 +237,20 @@ class FastLane(GuardedProtocol):
         call = self.desk.call(request.path, request.query, request.headers, body, self._began, request.asks)
         answer = self.desk.answer_at_once(call)
         if answer is None:
-            self._answer_in_thread(request, [body])
+            self._answer_in_thread(call, [body], keep_alive=request.keep_alive)
             return
         self.server_state.total_requests += 1
         self._write(call, answer, keep_alive=request.keep_alive)
 
-    def _answer_in_thread(self, request: Request, parts: list[bytes]) -> None:
+    def _answer_in_thread(self, call: Call, parts: list[bytes], *, keep_alive: bool) -> None:
         if self.transport.is_closing():
             return
-        # The parts of a long body become one in the thread: on the loop that would take milliseconds.
-        call = self.desk.call(request.path, request.query, request.headers, b"", self._began, request.asks)
         refusal = self.desk.answer_if_full(call)
         if refusal is not None:
-            self._write(call, refusal, keep_alive=request.keep_alive)
+            self._let_go()
+            self._write(call, refusal, keep_alive=keep_alive)
             return
-        pending = Pending(keep_alive=request.keep_alive)
+        pending = Pending(keep_alive=keep_alive)
         self.cycle = self._running = pending  # type: ignore[assignment]
 
         def is_wanted() -> bool:

@@ -44,13 +44,22 @@ class Load:
         self._bytes = 0
         self._threads = asyncio.Semaphore(THREADS)
 
+    @property
+    def is_full(self) -> bool:
+        """Whether no more work is taken in."""
+        return self.in_flight >= self._most_in_flight
+
+    def full(self) -> TemporaryReducedCapacity:
+        """The refusal of more work."""
+        return TemporaryReducedCapacity(
+            f"{self._most_in_flight} requests are being answered, which is as many as this service takes in at once",
+            hint="come back after the seconds in Retry-After, or start more workers (LOGITD_WORKERS)",
+        )
+
     def check(self) -> None:
-        """Raise TemporaryReducedCapacity when no more work can be taken in."""
-        if self.in_flight >= self._most_in_flight:
-            raise TemporaryReducedCapacity(
-                f"{self._most_in_flight} requests are being answered, which is as many as this service takes in at once",
-                hint="come back after the seconds in Retry-After, or start more workers (LOGITD_WORKERS)",
-            )
+        """Raise TemporaryReducedCapacity when no more work is taken in."""
+        if self.is_full:
+            raise self.full()
 
     async def in_turn(
         self, work: Callable[[], Result], *, expires: int | None = None, is_wanted: Callable[[], bool] = lambda: True

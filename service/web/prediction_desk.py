@@ -10,7 +10,7 @@ from service.serving.data_plane import DataPlane
 from service.serving.metrics import Metrics
 from service.web.call import Answer, Asks, Call
 from service.web.dialects.native import NativeDialect
-from service.web.errors import problem_answer
+from service.web.errors import PreparedProblem, problem_answer
 from service.web.keys.gate import Gate
 from service.web.load import Load
 from service.web.one_row import OneRow
@@ -63,6 +63,7 @@ class PredictionDesk:
         self._request_log = request_log
         self._root_path = root_path
         self._spans = spans
+        self._full = PreparedProblem(load.full(), root_path)
         # A span is made of what the shortest way does not keep, and quotas are told in each answer.
         is_short = spans is None and not gate.has_quotas
         self.one_row = OneRow(data_plane, metrics, gate) if is_short else None
@@ -94,12 +95,8 @@ class PredictionDesk:
             self._metrics.ended()
 
     def answer_if_full(self, call: Call) -> Answer | None:
-        """The refusal where ``answer_in_thread`` has no room, without a task for it."""
-        try:
-            self.load.check()
-        except ServiceError as error:
-            return problem_answer(error, call.request_id, call.root_path)
-        return None
+        """The refusal where ``answer_in_thread`` has no room: a service that is full has no time for more than this."""
+        return self._full.answer(call.request_id) if self.load.is_full else None
 
     def account(self, call: Call, answer: Answer) -> bytes:
         """Count the answer, and return the header lines that belong to it alone: id and timing."""
