@@ -7,7 +7,15 @@ import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WithJsonSchema,
+    WrapValidator,
+)
 
 from service.errors import FieldError, InvalidParameter, UnknownField, quoted
 from service.tabular.schema import MissingPolicy
@@ -20,7 +28,12 @@ def _strength(value: object, parse: ValidatorFunctionWrapHandler) -> float:
     return math.inf if value == "inf" else float(parse(value))
 
 
-Strength: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False), WrapValidator(_strength)]
+Strength: TypeAlias = Annotated[
+    float,
+    Field(gt=0, allow_inf_nan=False),
+    WrapValidator(_strength),
+    WithJsonSchema({"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"const": "inf"}]}),
+]
 
 
 class TrainingOptions(BaseModel):

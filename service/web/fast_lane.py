@@ -276,7 +276,8 @@ class FastLane(GuardedProtocol):
     def _write(self, call: Call, answer: Answer, *, keep_alive: bool) -> None:
         own = self.desk.account(call, answer)
         keep_alive = keep_alive and not answer.closes
-        end = END_OF_LINE if keep_alive else LAST_ANSWER
+        # The head of a refusal that closes says so itself.
+        end = END_OF_LINE if keep_alive or answer.closes else LAST_ANSWER
         length = b"content-length: %d\r\n" % len(answer.body)
         status = STATUS_LINE[answer.status]
         self.transport.write(b"".join((status, self._default_lines(), answer.head.wire, length, own, end, answer.body)))

@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of bodies and answers: handlers read bytes, so it is written here."""
+"""What the OpenAPI document says of each operation: handlers read bytes, so it is written here."""
 
 from __future__ import annotations
 
@@ -7,73 +7,85 @@ from typing import Any
 
 from starlette.responses import JSONResponse, PlainTextResponse
 
-JSON, CSV = "application/json", "text/csv"
+from service.web import openapi_schemas as schemas
+from service.web.openapi_schemas import PROBLEM, PROBLEM_FOR_NOW, PROBLEM_WITH_KEY, ref
+
+JSON, CSV, PLAIN = "application/json", "text/csv", "text/plain"
 HIDDEN = frozenset({"/openapi.json", "/docs", "/docs/{asset}", "/"})
 TEXT_PAGES = frozenset({"/metrics", "/models/{model}/versions/{version}/summary"})
 STATUS = {("POST", "/train"): 201, ("DELETE", "/models/{model}/versions/{version}"): 204}
 
-_CELL = {"oneOf": [{"type": "number"}, {"type": "string"}, {"type": "null"}]}
-_ROW = {"oneOf": [{"type": "array", "items": _CELL}, {"type": "object", "additionalProperties": _CELL}]}
-_ROWS = {"type": "array", "minItems": 1, "items": _ROW}
-_LABEL = {"oneOf": [{"type": "string"}, {"type": "integer"}, {"type": "boolean"}]}
-_LABELS = {"type": "array", "items": _LABEL}
-_IRIS = {"instances": [[5.1, 3.5, 1.4, 0.2]]}
-_ANSWERED_BY = {"model": {"type": "string"}, "version": {"type": "integer"}}
+# Refusals by status: of any request, of any with a key, and of any with a body.
+EVERYWHERE, BEHIND_KEYS, WITH_BODY = (400, 408, 413, 414, 431, 503, 505), (401, 403, 429), (403, 415, 422)
+REFUSALS = {
+    ("POST", "/predict"): (404, 504, *WITH_BODY),
+    ("POST", "/predict_proba"): (404, 504, *WITH_BODY),
+    ("POST", "/train"): (409, 504, 507, *WITH_BODY),
+    ("GET", "/models"): (422,),
+    ("GET", "/models/{model}"): (404, 422),
+    ("GET", "/models/{model}/example"): (404, 422),
+    ("GET", "/models/{model}/versions/{version}"): (404, 422),
+    ("DELETE", "/models/{model}/versions/{version}"): (403, 404, 409, 422),
+    ("GET", "/models/{model}/versions/{version}/summary"): (404, 422),
+    ("GET", "/models/{model}/aliases/{alias}"): (404, 422),
+    ("PUT", "/models/{model}/aliases/{alias}"): (404, 412, 507, *WITH_BODY),
+    ("GET", "/problems/{slug}"): (404,),
+}
+ANSWERS = {
+    "/predict": "Predictions",
+    "/predict_proba": "Probabilities",
+    "/train": "Trained",
+    "/models": "Models",
+    "/models/{model}": "Model",
+    "/models/{model}/example": "Example",
+    "/models/{model}/versions/{version}": "Version",
+    "/models/{model}/aliases/{alias}": "Alias",
+    "/livez": "Status",
+    "/readyz": "Status",
+    "/healthz": "Status",
+    "/version": "Releases",
+    "/problems/{slug}": "ProblemType",
+}
+BY_A_MODEL = frozenset({"/predict", "/predict_proba", "/train", "/models/{model}/example"})
+BY_A_MODEL |= {"/models/{model}/versions/{version}", "/models/{model}/versions/{version}/summary"}
 
-_INSTANCES = {
-    "oneOf": [
-        {"type": "object", "required": ["instances"], "properties": {"instances": _ROWS}},
-        {
-            "type": "object",
-            "required": ["columns", "data"],
-            "properties": {"columns": {"type": "array", "items": {"type": "string"}}, "data": _ROWS},
-        },
-        _ROWS,
-        {"type": "object", "description": "one record", "additionalProperties": _CELL},
-    ]
-}
-_TRAIN = {
-    "type": "object",
-    "required": ["model", "instances", "targets"],
-    "properties": {
-        "model": {"type": "string"},
-        "instances": _ROWS,
-        "targets": _LABELS,
-        "feature_names": {"type": "array", "items": {"type": "string"}},
-        "sample_weight": {"type": "array", "items": {"type": "number", "minimum": 0}},
-        "options": {"type": "object"},
-        "promote": {"enum": [True, False, "if_better", "always"]},
-    },
-}
+_IRIS = {"instances": [[5.1, 3.5, 1.4, 0.2]]}
+_IRIS_TABLE = "sepal length (cm),sepal width (cm),petal length (cm),petal width (cm)\n5.1,3.5,1.4,0.2\n"
 _TRAIN_EXAMPLE = {
     "model": "doubled",
     "instances": [[1.0], [2.0], [3.0], [4.0], [2.5], [3.5]],
     "targets": ["low", "low", "high", "high", "high", "low"],
 }
-_ALIAS = {
-    "type": "object",
-    "required": ["version"],
-    "properties": {"version": {"type": "integer", "minimum": 1}, "reason": {"type": "string"}},
-}
-
 _KEYS = {
     "bearer": {"type": "http", "scheme": "bearer"},
     "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
 }
+_PATH_PARAMETERS: dict[str, dict[str, Any]] = {
+    "model": schemas.MODEL_NAME,
+    "version": schemas.VERSION_OR_ALIAS,
+    "alias": schemas.ALIAS_NAME,
+    "slug": schemas.TEXT,
+}
 
 
-def _parameter(name: str, description: str, kind: dict[str, Any]) -> dict[str, Any]:
-    return {"name": name, "in": "query", "required": False, "description": description, "schema": kind}
-
-
-def _path_parameter(name: str) -> dict[str, Any]:
-    return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+def _parameter(name: str, description: str, kind: dict[str, Any], place: str = "query") -> dict[str, Any]:
+    return {"name": name, "in": place, "required": place == "path", "description": description, "schema": kind}
 
 
 _PREDICT_PARAMETERS = [
-    _parameter("model", "NAME, NAME@ALIAS or NAME/VERSION", {"type": "string"}),
-    _parameter("threshold", "two classes: the second is predicted where p > threshold", {"type": "number"}),
+    _parameter("model", "NAME, NAME@ALIAS or NAME/VERSION", schemas.REFERENCE),
+    _parameter(
+        "threshold",
+        "two classes: the second is predicted where p > threshold",
+        {"type": "number", "minimum": 0, "maximum": 1},
+    ),
     _parameter("explain", "add the terms of each logit", {"type": "boolean"}),
+    _parameter(
+        "X-Request-Timeout",
+        "seconds that the client waits; what comes to its turn later is not computed",
+        {"type": "string", "pattern": "^[0-9]{1,9}([.][0-9]{1,9})?$", "not": {"pattern": "^0+([.]0+)?$"}},
+        "header",
+    ),
 ]
 _INTERVAL = _parameter(
     "interval",
@@ -81,15 +93,49 @@ _INTERVAL = _parameter(
     {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
 )
 _TRAIN_PARAMETERS = [
-    _parameter(name, "with a CSV body", {"type": "string"}) for name in ("model", "target", "promote", "missing_values")
+    *(_parameter(name, "with a CSV body", schemas.TEXT) for name in ("model", "target", "promote", "missing_values")),
+    _parameter(
+        "Idempotency-Key",
+        "a repeat with the same key returns the first answer",
+        {"type": "string", "pattern": "^[!-~]{1,256}$"},
+        "header",
+    ),
 ]
+_PAGE_PARAMETERS = [
+    _parameter("limit", "models a page", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}),
+    _parameter("after", "the last name of the page before", schemas.TEXT),
+]
+_IF_MATCH = _parameter(
+    "If-Match", "the ETag that the alias must have", {"type": "string", "pattern": '^"[0-9]{1,18}"$'}, "header"
+)
 
 
-def _body(schema: dict[str, Any], example: Any, *, csv: str | None = None) -> dict[str, Any]:
-    content: dict[str, Any] = {JSON: {"schema": schema, "example": example}}
+def _body(schema: str, example: Any, *, csv: str | None = None) -> dict[str, Any]:
+    content: dict[str, Any] = {JSON: {"schema": ref(schema), "example": example}}
     if csv is not None:
-        content[CSV] = {"schema": {"type": "string"}, "example": csv}
+        content[CSV] = {"schema": schemas.TEXT, "example": csv}
     return {"required": True, "content": content}
+
+
+_REQUESTS: dict[tuple[str, str], dict[str, Any]] = {
+    ("POST", "/predict"): {
+        "parameters": _PREDICT_PARAMETERS,
+        "requestBody": _body("Instances", _IRIS, csv=_IRIS_TABLE),
+    },
+    ("POST", "/predict_proba"): {
+        "parameters": [*_PREDICT_PARAMETERS, _INTERVAL],
+        "requestBody": _body("Instances", _IRIS, csv=_IRIS_TABLE),
+    },
+    ("POST", "/train"): {
+        "parameters": _TRAIN_PARAMETERS,
+        "requestBody": _body("Training", _TRAIN_EXAMPLE, csv="x,y\n1,low\n2,low\n3,high\n2.5,high\n"),
+    },
+    ("GET", "/models"): {"parameters": _PAGE_PARAMETERS},
+    ("PUT", "/models/{model}/aliases/{alias}"): {
+        "parameters": [_IF_MATCH],
+        "requestBody": _body("AliasMove", {"version": 1}),
+    },
+}
 
 
 def documentation(path: str, method: str, text: str, *, is_public: bool) -> dict[str, Any]:
@@ -99,7 +145,7 @@ def documentation(path: str, method: str, text: str, *, is_public: bool) -> dict
         "operation_id": f"{method.lower()}_{words}",
         "summary": text.partition("\n")[0],
         "openapi_extra": operation(path, method) | ({"security": []} if is_public else {}),
-        "responses": answers(path),
+        "responses": answers(path, method, is_public=is_public),
         "status_code": STATUS.get((method, path), 200),
         "response_class": PlainTextResponse if path in TEXT_PAGES else JSONResponse,
         "tags": [tag(path)],
@@ -107,57 +153,58 @@ def documentation(path: str, method: str, text: str, *, is_public: bool) -> dict
     }
 
 
-def with_keys(document: dict[str, Any]) -> dict[str, Any]:
-    """The document of a service that asks for keys: every operation takes one in either form, public ones apart."""
-    components = {**document.get("components", {}), "securitySchemes": _KEYS}
-    return {**document, "components": components, "security": [{scheme: []} for scheme in _KEYS]}
+def complete(document: dict[str, Any], *, has_keys: bool) -> dict[str, Any]:
+    """The document with all that its operations refer to.
+
+    has_keys: the service asks for keys; then every operation takes one in either form, public ones apart.
+    """
+    whole = {**document, "components": schemas.components()}
+    if not has_keys:
+        return whole
+    components = {**whole["components"], "securitySchemes": _KEYS}
+    return {**whole, "components": components, "security": [{scheme: []} for scheme in _KEYS]}
 
 
 def operation(path: str, method: str) -> dict[str, Any]:
     """Parameters and request body of a path's operation."""
-    csv_rows = "sepal length (cm),sepal width (cm),petal length (cm),petal width (cm)\n5.1,3.5,1.4,0.2\n"
-    known: dict[str, dict[str, Any]] = {
-        "/predict": {"parameters": _PREDICT_PARAMETERS, "requestBody": _body(_INSTANCES, _IRIS, csv=csv_rows)},
-        "/predict_proba": {
-            "parameters": [*_PREDICT_PARAMETERS, _INTERVAL],
-            "requestBody": _body(_INSTANCES, _IRIS, csv=csv_rows),
-        },
-        "/train": {
-            "parameters": _TRAIN_PARAMETERS,
-            "requestBody": _body(_TRAIN, _TRAIN_EXAMPLE, csv="x,y\n1,low\n2,low\n3,high\n2.5,high\n"),
-        },
-        "/models": {
-            "parameters": [
-                _parameter("limit", "models a page", {"type": "integer"}),
-                _parameter("after", "the last name of the page before", {"type": "string"}),
-            ]
-        },
-    }
-    extra = dict(known.get(path, {}))
-    if method == "PUT":
-        extra["requestBody"] = _body(_ALIAS, {"version": 1})
-    names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
-    if names:
-        extra["parameters"] = [*extra.get("parameters", []), *map(_path_parameter, names)]
-    return extra
+    extra = dict(_REQUESTS.get((method, path), {}))
+    kinds = _PATH_PARAMETERS | ({"version": schemas.VERSION_NUMBER} if method == "DELETE" else {})
+    names = [part[1:-1] for part in path.split("/") if part in {f"{{{name}}}" for name in kinds}]
+    parameters = [*extra.get("parameters", []), *(_parameter(name, "", kinds[name], "path") for name in names)]
+    return extra | ({"parameters": parameters} if parameters else {})
 
 
-def answers(path: str) -> dict[int | str, dict[str, Any]]:
-    """The answers of a path besides 200, and what an error looks like."""
-    problem = {"description": "A problem (RFC 9457)", "content": {"application/problem+json": {}}}
-    labels = {"type": "object", "properties": {"predictions": _LABELS, **_ANSWERED_BY}}
-    rows = {"type": "array", "items": {"type": "array", "items": {"type": "number"}}}
-    intervals = {"interval": {"type": "number"}, "intervals": {"type": "array", "items": rows}}
-    probabilities = {
-        "type": "object",
-        "properties": {"classes": _LABELS, "probabilities": rows, **intervals, **_ANSWERED_BY},
-    }
-    known: dict[str, dict[int | str, dict[str, Any]]] = {
-        "/predict": {200: {"description": "Labels", "content": {JSON: {"schema": labels}}}},
-        "/predict_proba": {200: {"description": "Probabilities", "content": {JSON: {"schema": probabilities}}}},
-        "/train": {201: {"description": "Published", "content": {JSON: {"schema": {"type": "object"}}}}},
-    }
-    return {**known.get(path, {}), "default": problem}
+def answers(path: str, method: str, *, is_public: bool) -> dict[int | str, dict[str, Any]]:
+    """The answers of an operation by status: what it is for, and every refusal but that of a defect."""
+    refusals = {*EVERYWHERE, *(() if is_public else BEHIND_KEYS), *REFUSALS.get((method, path), ())}
+    kinds = dict.fromkeys((429, 503, 504), PROBLEM_FOR_NOW) | {401: PROBLEM_WITH_KEY}
+    refused = {status: {"$ref": f"#/components/responses/{kinds.get(status, PROBLEM)}"} for status in sorted(refusals)}
+    return {STATUS.get((method, path), 200): _success(path, method), **refused}
+
+
+def _success(path: str, method: str) -> dict[str, Any]:
+    described: dict[str, Any] = {"description": "Success", "headers": _headers(path, method)}
+    if path in TEXT_PAGES:
+        return described | {"content": {PLAIN: {"schema": schemas.TEXT}}}
+    if method == "DELETE" or path not in ANSWERS:
+        return described
+    return described | {"content": {JSON: {"schema": ref(ANSWERS[path])}}}
+
+
+def _headers(path: str, method: str) -> dict[str, Any]:
+    """The headers of a success that there always are."""
+    headers = dict(schemas.HEADERS)
+    if path in BY_A_MODEL and method != "DELETE":
+        headers["Model-Version"] = {
+            "required": True,
+            "description": "who answered: NAME/VERSION",
+            "schema": schemas.TEXT,
+        }
+    if path == "/train":
+        headers["Location"] = {"required": True, "description": "the new version", "schema": schemas.TEXT}
+    if path.endswith("/{alias}"):
+        headers["ETag"] = {"required": True, "description": "for If-Match", "schema": schemas.TEXT}
+    return headers
 
 
 def tag(path: str) -> str:

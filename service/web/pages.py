@@ -17,7 +17,7 @@ from service.errors import Draining, NoLiveModel, ProblemNotFound, all_errors, q
 from service.serving import metrics
 from service.store.names import ModelRef
 from service.web.errors import RouteNotFound, status_of
-from service.web.openapi import with_keys
+from service.web.openapi import complete
 from service.web.services import Services, json_response
 
 # fastapi-offline ships Swagger UI in its wheel, so that /docs needs no network.
@@ -87,9 +87,7 @@ class Pages:
     async def openapi(self, request: Request) -> Response:
         """The OpenAPI document; behind a proxy its server is the prefix that the proxy strips off."""
         root = request.scope.get("root_path", "")
-        document = request.app.openapi()
-        if self._services.gate.has_keys:
-            document = with_keys(document)
+        document = complete(request.app.openapi(), has_keys=self._services.gate.has_keys)
         return json_response({**document, "servers": [{"url": root}]} if root else document)
 
     async def asset(self, request: Request) -> Response:

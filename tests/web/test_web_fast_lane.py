@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import logging
 import socket
@@ -180,6 +181,18 @@ def test_too_long_a_body_is_refused_before_it_is_sent(make_client: MakeClient, t
 
     assert reply.status == 413
     assert reply.headers["connection"] == "close"
+
+
+def test_the_end_of_the_connection_is_told_once(make_client: MakeClient, trained_store: Path) -> None:
+    """A body that inflates beyond the limit is refused in the lane, with one header ``Connection``."""
+    app = make_client(trained_store, max_body_bytes=2000).app
+    assert isinstance(app, FastAPI)
+    with on_wire(app) as wire, socket.create_connection(("127.0.0.1", wire.port), 10) as other:
+        other.sendall(request("POST", TARGET, {"Content-Encoding": "gzip"}, gzip.compress(b" " * 2001)))
+        answer = b"".join(iter(lambda: other.recv(65536), b""))
+
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert answer.lower().count(b"\r\nconnection: close\r\n") == 1
 
 
 def test_an_idle_connection_is_closed(app: FastAPI) -> None:
