@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
@@ -28,6 +29,8 @@ from service.web.fast_lane import fast_lane
 KEEP_ALIVE_S = 75
 LOOK_S = 0.01
 SWITCH_S = 0.0005
+# The default of eight megabytes is never touched, but counts where memory is bounded, and a stop needs one more thread.
+STACK_BYTES = 1 << 20
 # Looks for connections that the system has accepted, and this process not yet.
 LAST_LOOKS = 5
 # For clients that keep connections: their next answer says that it is the last one.
@@ -59,6 +62,7 @@ def listen(
     run_directory: what the workers of one service share; None for a service of one process.
     """
     log_to_stderr(chosen.log_level)
+    threading.stack_size(STACK_BYTES)
 
     async def beat() -> None:
         on_beat()

@@ -115,15 +115,19 @@ class TrainerProcess:
 
     async def _in_child(self, job: TrainingJob, descriptors: tuple[int, ...]) -> dict[str, Any]:
         # A session of its own: a Ctrl-C in the terminal reaches the service alone, which ends the child itself.
-        child = await asyncio.create_subprocess_exec(
-            *module_command(confined.__name__, str(os.getpid()), str(self._limits.memory_bytes), CHILD),
-            stdin=PIPE,
-            stdout=PIPE,
-            stderr=PIPE,
-            env=self._environment,
-            start_new_session=True,
-            pass_fds=descriptors,
-        )
+        try:
+            child = await asyncio.create_subprocess_exec(
+                *module_command(confined.__name__, str(os.getpid()), str(self._limits.memory_bytes), CHILD),
+                stdin=PIPE,
+                stdout=PIPE,
+                stderr=PIPE,
+                env=self._environment,
+                start_new_session=True,
+                pass_fds=descriptors,
+            )
+        except OSError as error:
+            # Too many files or processes, or too little memory, at this moment.
+            raise TrainFailed("the training process could not be started; try again later") from error
         try:
             return await self._talk(child, job)
         finally:

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import simdjson
 
-from service.errors import ServiceError
+from service.errors import OutOfMemory, ServiceError
 from service.serving.data_plane import DataPlane
 from service.store.model_store import StoredModel
 from service.store.names import ModelRef
@@ -72,6 +72,10 @@ class NativeDialect:
             return self._answer(call, resolve, parser)
         except ServiceError as error:
             return problem_answer(error, call.request_id, call.root_path)
+        except MemoryError:
+            log.warning("%s: not enough memory for this request", named(call.request_id, call.headers))
+            want = OutOfMemory("there is not enough memory for this request now; send fewer rows, or try again later")
+            return problem_answer(want, call.request_id, call.root_path)
         except Exception:
             log.exception("%s: a defect", named(call.request_id, call.headers))
             defect = InternalError("an internal error; the log has it under this request id")
