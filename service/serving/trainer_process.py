@@ -16,16 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from service.errors import (
-    FieldError,
-    IdempotencyMismatch,
-    OutOfMemory,
-    ServiceError,
-    TrainFailed,
-    TrainTimeout,
-    all_errors,
-)
+from service.errors import IdempotencyMismatch, OutOfMemory, TrainFailed, TrainTimeout
 from service.serving import confined
+from service.serving.carried import as_error
 from service.serving.processes import module_command
 from service.serving.training_slot import Answers, TrainingSlot
 
@@ -169,11 +162,3 @@ class TrainerProcess:
             "max_cells": self._limits.max_cells,
         }
         return json.dumps(header).encode() + b"\n"
-
-
-def as_error(told: dict[str, Any]) -> ServiceError:
-    """The error that the child told of, as its own class again."""
-    kinds = {kind.__name__: kind for kind in all_errors()}
-    kind = kinds.get(told["class"], TrainFailed)
-    places = tuple(FieldError(e["pointer"], e["code"], e["detail"]) for e in told["errors"])
-    return kind(told["detail"], errors=places, hint=told["hint"])

@@ -33,12 +33,17 @@ def missing_cells(column: Column) -> npt.NDArray[np.bool_]:
     return np.asarray(np.equal(column, np.array(None, dtype=np.object_)), dtype=np.bool_)
 
 
+def is_column_name(name: str) -> bool:
+    """Whether a column can have the name: neither empty nor too long, and no control characters."""
+    return bool(name) and len(name) <= MAX_COLUMN_NAME_LENGTH and name.isprintable()
+
+
 def check_column_names(names: Sequence[str]) -> None:
     """Raise when a name is empty, too long, not printable, or there twice."""
     seen: set[str] = set()
     for index, name in enumerate(names):
         pointer = f"/feature_names/{index}"
-        if not name or len(name) > MAX_COLUMN_NAME_LENGTH or not name.isprintable():
+        if not is_column_name(name):
             raise InvalidInput(
                 f"column {index} has a name that is empty, longer than {MAX_COLUMN_NAME_LENGTH} characters, "
                 "or has control characters",

@@ -96,7 +96,7 @@ def test_file_is_read_by_the_schema_of_the_model(penguins: Logitd, folder: Path)
         (PENGUIN, "p.csv: no data rows"),
         ("a,b\n1,2\n", "p.csv:1: the header row names no column of the model"),
         ("sex,year\nmale,2007\n", "p.csv: column 'island' is missing"),
-        (PENGUIN + "Biscoe,40,18,190,3500,male\n", "p.csv:2: expected 7, got 6 cells"),
+        (PENGUIN + "Biscoe,40,18,190,3500,male\n", "p.csv:2: expected 7 cells, got 6"),
         (PENGUIN + "Biscoe,40,18,190,3500,male,2007\n\nBiscoe,x,18,190,3500,male,2007\n", "p.csv:4: column 'bill_le"),
         (PENGUIN + "Biscoe,1e999,18,190,3500,male,2007\n", "p.csv:2: column 'bill_length_mm' is infinite"),
         (PENGUIN + "\nMars,40,18,190,3500,male,2007\n", "p.csv:3: row 0, column 'island' has a category that"),
