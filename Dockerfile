@@ -27,7 +27,6 @@ COPY model_store /opt/logitd/model_store
 RUN install -d -m 1777 -o 10001 -g 10001 /data
 # One BLAS thread: requests are small, and a pool of threads would only wait.
 ENV PATH=/opt/logitd/bin:$PATH \
-    PYTHONUNBUFFERED=1 \
     OPENBLAS_NUM_THREADS=1 \
     LOGITD_HOST=0.0.0.0 \
     LOGITD_STORE=/data \
@@ -38,6 +37,8 @@ VOLUME ["/data"]
 EXPOSE 8000
 # With LOGITD_WORKERS the supervisor is process 1: it hands signals on and buries what it did not start.
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=10s --timeout=4s --start-period=10s CMD ["logitd", "health"]
-ENTRYPOINT ["logitd"]
+# Isolated (-I): no PYTHON* variable and no file in the directory changes what runs.  LD_PRELOAD is the loader's, before
+# any of this: who can set it can as well replace the command.
+HEALTHCHECK --interval=10s --timeout=4s --start-period=10s CMD ["/opt/logitd/bin/python3", "-I", "-m", "service", "health"]
+ENTRYPOINT ["/opt/logitd/bin/python3", "-I", "-m", "service"]
 CMD ["serve"]

@@ -22,6 +22,11 @@ PORT_ALIASES = ("PORT", "AIP_HTTP_PORT", "SAGEMAKER_BIND_TO_PORT")
 Origin: TypeAlias = Literal["flag", "environment", ".env", "default"]
 MIB = 1 << 20
 SWITCH = {"on": True, "true": True, "yes": True, "1": True, "off": False, "false": False, "no": False, "0": False}
+PLAIN_NUMBER = {
+    int: re.compile(r"[0-9]{1,18}"),
+    float: re.compile(r"[0-9]{1,18}(\.[0-9]{0,18})?|\.[0-9]{1,18}"),
+}
+MOST = 10**9
 # As ``service.store.names.NAME`` has it, which is a floor above.
 MODEL_NAME = r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?"
 
@@ -40,10 +45,11 @@ class Setting:
         kind = type(self.default)
         if not isinstance(text, str) or kind is str:
             return text
-        try:
-            return SWITCH[text.strip().lower()] if kind is bool else kind(text.strip())
-        except (KeyError, ValueError):
-            return text
+        word = text.strip()
+        if kind is bool:
+            return SWITCH.get(word.lower(), text)
+        # Python would also read 8_0 as 80, and the digits of every script.
+        return kind(word) if PLAIN_NUMBER[kind].fullmatch(word) else text
 
     def is_met_by(self, value: object) -> bool:
         """Whether the value has the type and is one of those that the setting takes."""
@@ -87,7 +93,12 @@ def _field(default: Any, description: str, expected: str, accepts: Callable[[Any
 class Settings:
     """What the service is started with; frozen from then on.  Raises InvalidSettings with all mistakes at once."""
 
-    host: str = text("127.0.0.1", "Address to listen on.", form="an address", pattern=".+")
+    host: str = text(
+        "127.0.0.1",
+        "Address to listen on.",
+        form="an address or the name of a host",
+        pattern=r"[A-Za-z0-9._:%-]{1,253}",
+    )
     port: int = number(8000, "Port to listen on; 0 takes a free one and prints it.", least=0, most=65535)
     workers: int = number(1, "Processes that answer, side by side on one port.", least=1, most=64)
     # No URL: a store there would quietly become a directory called ``s3:``.
@@ -103,8 +114,8 @@ class Settings:
     train_memory_bytes: int = number(2048 * MIB, "Memory that one training of `/train` may take.", least=256 * MIB)
     max_body_bytes: int = number(8 * MIB, "Largest request body, `/train` apart.", least=1024)
     max_train_body_bytes: int = number(32 * MIB, "Largest body of `/train`.", least=1024)
-    max_rows: int = number(10_000, "Most rows in one prediction request.", least=1)
-    max_train_cells: int = number(2_000_000, "Most cells (rows times columns) in one `/train`.", least=1)
+    max_rows: int = number(10_000, "Most rows in one prediction request.", least=1, most=MOST)
+    max_train_cells: int = number(2_000_000, "Most cells (rows times columns) in one `/train`.", least=1, most=MOST)
     max_in_flight: int = number(
         64, "Most requests that one worker works on or keeps waiting; further ones get 503.", least=1, most=10_000
     )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import logging
 import os
 import resource
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache, partial
@@ -34,6 +34,8 @@ from service.web.services import Services
 KEEP_ALIVE_S = 75
 LOOK_S = 0.01
 SWITCH_S = 0.0005
+# The default of eight megabytes is never touched, but counts where memory is bounded, and a stop needs one more thread.
+STACK_BYTES = 1 << 20
 # Looks for connections that the system has accepted, and this process not yet.
 LAST_LOOKS = 5
 # For clients that keep connections: their next answer says that it is the last one.
@@ -42,9 +44,6 @@ FAREWELL_S = 0.5
 TRAINER_S = 0.5
 # What a process may have open at most, and what it needs besides connections: some 25 and those of a training.
 MOST_FILES, OTHER_FILES = 65_536, 40
-FEW_CONNECTIONS = 256
-
-log = logging.getLogger("logitd.web")
 
 
 def listen_alone(chosen: Settings, listener: socket.socket, first_line: str) -> None:
@@ -72,6 +71,7 @@ def listen(
     run_directory: what the workers of one service share; None for a service of one process.
     """
     log_to_stderr(chosen).load()
+    threading.stack_size(STACK_BYTES)
 
     async def beat() -> None:
         on_beat()
@@ -150,16 +150,11 @@ class Server(uvicorn.Server):
 
 
 def most_connections() -> int:
-    """How many connections fit beside the files that this process has open and may open yet; says so when it is few."""
+    """How many connections fit beside the files that this process has open and may open yet."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):
-        soft = max(soft, min(hard, MOST_FILES))
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = max(1, soft - OTHER_FILES)
-    if most < FEW_CONNECTIONS:
-        log.warning("only %d connections at once: this process may have %d files open (ulimit -n)", most, soft)
-    return most
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, MOST_FILES)), hard))
+    return max(1, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - OTHER_FILES)
 
 
 def stop_on_signals(server: uvicorn.Server) -> None:

@@ -8,6 +8,8 @@ import traceback
 from service import errors
 from service.errors import ServiceError
 
+# How Python says that there is no memory for the stack of a thread.
+NO_THREAD = "can't start new thread"
 # Looked up along the class's ancestors.
 EXIT_CODES: dict[type, int] = {
     errors.InvalidSettings: 2,
@@ -34,6 +36,8 @@ def told(error: Exception, *, debug: bool = False) -> int:
     """Tell of an error in one line on standard error; its exit code."""
     if debug:
         traceback.print_exception(error)
+    if isinstance(error, RuntimeError) and str(error) == NO_THREAD:
+        error = MemoryError()
     print(f"error: {sentence(error)}", file=sys.stderr)
     return exit_code(type(error))
 

@@ -24,21 +24,29 @@ from service.tabular.datasets import DATASETS
 from service.tabular.readers import CSV
 
 ROW = re.compile(r"/(?:instances|targets)(?:/([0-9]+))?")
+ROW_IN_WORDS = re.compile(r"row ([0-9]+)\b")
 # Of the columns as a whole.
 ABOUT_COLUMNS = frozenset({InvalidInput, MissingFeature, NonFinite, TargetMissing, UnknownFeature, WrongType})
 
 
 @contextmanager
-def named(data: str) -> Iterator[None]:
-    """Put the file, and the line where there is one, in front of an error in the rows or the columns of DATA."""
+def named(data: str, first_row: int = 0) -> Iterator[None]:
+    """Put the file, and the line where there is one, in front of an error in the rows or the columns of DATA.
+
+    first_row: the row of DATA that the error counts as row 0.
+    """
     try:
         yield
     except InvalidInput as error:
         row = ROW.match(error.errors[0].pointer) if error.errors else None
         if row is None and type(error) not in ABOUT_COLUMNS:
             raise
-        place = shown(data) if row is None or row[1] is None else place_of_row(data, int(row[1]))
-        raise at(place, error) from error
+        if row is None or row[1] is None:
+            raise at(shown(data), error) from error
+        number = int(row[1]) + first_row
+        words = ROW_IN_WORDS.sub(f"row {number}", error.detail, count=1)
+        place = place_of_row(data, number)
+        raise type(error)(f"{place}: {words}", errors=error.errors, hint=error.hint) from error
 
 
 def at(place: str, error: ServiceError) -> ServiceError:
@@ -50,7 +58,7 @@ def place_of_row(data: str, row: int) -> str:
     """``file:line`` of a data row of CSV files, counted from 0 over all files; else the name alone."""
     if data in DATASETS or data == "-":
         return shown(data)
-    for path in sorted(glob.glob(data)) or [data]:  # noqa: PTH207 — as ``read_table`` finds them
+    for path in sorted(glob.glob(data)) or [data]:  # noqa: PTH207 — as ``read_chunks`` finds them
         if not path.lower().endswith(CSV):
             return shown(path)
         with Path(path).open("rb") as stream:

@@ -11,15 +11,19 @@ from contextlib import suppress
 from pathlib import Path
 
 import service
+from service.cli import machine
 from service.cli.environment import settings
 from service.cli.listener import bound_socket
 from service.cli.mistakes import told
 from service.cli.options import options
 from service.errors import InvalidSettings, ServiceError
-from service.settings import Settings
+from service.settings import MIB, SETTINGS, Settings, variable
 from service.store.local import LocalStore
 from service.store.seed import seed
 
+# Below, a start warns: there is room for the service, but not for many clients or the largest requests.
+FEW_FILES, LITTLE_MEMORY = 256, 256 * MIB
+SIZES = ("max_body_bytes", "max_train_body_bytes", "train_memory_bytes")
 OPTIONS = {
     *("--host", "--port", "--workers", "--store", "--default-model"),
     *("--tls-cert", "--tls-key", "--log-level", "--log-format"),
@@ -44,9 +48,12 @@ def start_plainly(arguments: Sequence[str]) -> int | None:
 def start(chosen: Settings) -> int:
     """Bind and serve until a signal; the exit code.
 
-    Raises before it binds: InvalidSettings, StoreUnavailable and StoreFull, about files that the settings name, the store
-    and what it is filled with.
+    Raises before it binds: InvalidSettings, OutOfMemory, StoreUnavailable and StoreFull, about files that the settings
+    name, the machine, the store and what it is filled with.
     """
+    machine.check_room()
+    check_sizes(chosen)
+    check_store(Path(chosen.store))
     if chosen.api_keys_file or chosen.tls_cert or chosen.tls_key:
         from service.cli.secrets_on_disk import check_secrets  # noqa: PLC0415 — OpenSSL, where it is asked for
 
@@ -59,6 +66,7 @@ def start(chosen: Settings) -> int:
     if chosen.seed_store:
         seed(Path(chosen.store), Path(chosen.seed_store))
     warn_of_open_store(Path(chosen.store))
+    warn_of_narrow_limits()
     names = LocalStore(Path(chosen.store)).names()
     # Requests are small: a pool of threads would only wait.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -80,6 +88,45 @@ def start(chosen: Settings) -> int:
 
         listen_alone(chosen, listener, first_line)
         return 0
+
+
+def check_sizes(chosen: Settings) -> None:
+    """Raise InvalidSettings for sizes that were set and are more than the memory that there is."""
+    there_is = machine.memory_bytes()
+    wrong = [name for name in SIZES if there_is < getattr(chosen, name) != SETTINGS[name].default]
+    if wrong:
+        names = ", ".join(map(variable, wrong))
+        raise InvalidSettings(f"{names}: expected at most the {there_is} bytes of memory that this process may have")
+
+
+def check_store(root: Path) -> None:
+    """Raise InvalidSettings when there is something that can be no directory; nothing at all may become one."""
+    try:
+        mode = root.stat().st_mode
+    except FileNotFoundError:
+        return
+    except PermissionError:
+        # It may be the store, which says so itself.
+        return
+    except (OSError, ValueError):
+        mode = 0
+    if not stat.S_ISDIR(mode):
+        raise InvalidSettings("LOGITD_STORE: expected a directory, or a name at which one can be made")
+
+
+def warn_of_narrow_limits() -> None:
+    """Say it when this process may have so little that requests will fail for want of it."""
+    if machine.open_files() < FEW_FILES:
+        print(
+            f"warning: this process may open {machine.open_files()} files and connections only; raise ulimit -n",
+            file=sys.stderr,
+        )
+    if machine.memory_bytes() < LITTLE_MEMORY:
+        print(
+            f"warning: this process may have {machine.memory_bytes() // MIB} MiB of memory only: "
+            "long requests and trainings will be refused; give it more, or set LOGITD_MAX_BODY_BYTES and LOGITD_TRAIN",
+            file=sys.stderr,
+        )
 
 
 def warn_of_open_store(root: Path) -> None:

@@ -6,14 +6,16 @@ import json
 import os
 import sys
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, BinaryIO
 
 import typer
 from rich.console import Console
 
 from service.cli.environment import settings
 from service.cli.trust import trusted_key
+from service.errors import UnreadableFile
 from service.store.model_store import ModelStore
 from service.store.signing_keys import read_public_key
 
@@ -41,6 +43,15 @@ def now() -> datetime:
     """The present, or ``SOURCE_DATE_EPOCH`` (reproducible-builds.org) for builds that must repeat byte for byte."""
     epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
     return datetime.fromtimestamp(int(epoch), UTC) if epoch.isdecimal() else datetime.now(UTC)
+
+
+def standard_input(data: str) -> BinaryIO:
+    """Standard input when DATA is -, nothing for other DATA; raises UnreadableFile when it is closed."""
+    if data != "-":
+        return BytesIO()
+    if sys.__stdin__ is None:
+        raise UnreadableFile("cannot read stdin: it is closed")
+    return sys.stdin.buffer
 
 
 def console() -> Console:

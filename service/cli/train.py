@@ -16,13 +16,24 @@ import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 import service
+from service.cli import machine
 from service.cli.places import named, shown
 from service.cli.report import print_report
-from service.cli.surroundings import JsonOption, StoreOption, console, messages, model_store, now, print_json
+from service.cli.surroundings import (
+    JsonOption,
+    StoreOption,
+    console,
+    messages,
+    model_store,
+    now,
+    print_json,
+    standard_input,
+)
 from service.errors import InvalidParameter, StoreUnavailable, UnreadableFile
 from service.record import Provenance
 from service.serving import views
 from service.serving.control_plane import ControlPlane, TrainingOutcome
+from service.serving.parquet_process import confined_parquet_chunks
 from service.settings import MIB
 from service.store.model_store import ModelStore
 from service.store.names import check_name
@@ -111,11 +122,14 @@ def train(
         int | None, typer.Option(metavar="K", min=2, max=100, help="Also cross-validate on all rows with K folds.")
     ] = None,
     memory: Annotated[
-        int,
+        int | None,
         typer.Option(
-            metavar="MIB", min=LEAST_MEMORY, help="Memory for rows; more of them are kept in a temporary file (TMPDIR)."
+            metavar="MIB",
+            min=LEAST_MEMORY,
+            help="Memory for rows; more of them are kept in a temporary file (TMPDIR).  Default: a quarter of what "
+            "there is, at most 1024.",
         ),
-    ] = MEMORY_BYTES // MIB,
+    ] = None,
     promote: Annotated[
         str,
         typer.Option(
@@ -150,7 +164,7 @@ def train(
         check_name(model)
         models = writable_store(store)
         words, text_columns = _list(missing_values), _list(categorical)
-        reading = Reading(words, text_columns, memory * MIB, on_phase)
+        reading = Reading(words, text_columns, memory_for_rows(memory), on_phase)
         request, digest = read_request(data, target, reading, model, options, promote)
         provenance = Provenance(
             logitd=service.__version__,
@@ -171,6 +185,13 @@ def train(
     else:
         print_report(console(), outcome, validation)
     raise typer.Exit(exit_code(outcome, promote))
+
+
+def memory_for_rows(mebibytes: int | None) -> int:
+    """Bytes: as told, or what a machine, a container or ``ulimit`` leaves room for."""
+    if mebibytes is not None:
+        return mebibytes * MIB
+    return min(MEMORY_BYTES, max(LEAST_MEMORY * MIB, machine.memory_bytes() // 4))
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +254,7 @@ def read_request(
         check_meant(data)
         if target is None:
             raise InvalidParameter("--target is missing: which column is to be predicted?")
-        table, digest = read_file(data, reading)
+        table, digest = read_file(data, target, reading)
     with named(data):
         return TrainingRequest(model, data_with_target(table, target, words), parsed, promotion), digest
 
@@ -245,9 +266,16 @@ def check_meant(data: str) -> None:
         raise UnreadableFile(f"cannot read {shown(data)}: no such file or built-in data set", hint=near)
 
 
-def read_file(data: str, reading: Reading) -> tuple[Tabular, str | None]:
+def read_file(data: str, target: str, reading: Reading) -> tuple[Tabular, str | None]:
     """The table, on disk when it is large, and the SHA-256 of a single file."""
-    chunks = read_chunks(data, missing_values=reading.words, categorical=reading.text_columns, stdin=sys.stdin.buffer)
+    chunks = read_chunks(
+        data,
+        stdin=standard_input(data),
+        missing_values=reading.words,
+        categorical=reading.text_columns,
+        target=target,
+        parquet=confined_parquet_chunks,
+    )
     table = gathered(reading.told(chunks), memory_bytes=reading.memory_bytes // SHARE)
     if not Path(data).is_file():
         return table, None

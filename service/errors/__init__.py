@@ -298,7 +298,7 @@ class TrainFailed(Unavailable):
 
 
 class OutOfMemory(Unavailable):
-    """Training needed more memory than it may have.  The live model is not affected."""
+    """A training or a request needed more memory than there is for it.  The live model is not affected."""
 
 
 class TrainTimeout(Unavailable):

@@ -35,6 +35,11 @@ def confine(parent: int, memory_bytes: int) -> None:
         for file, value in LINUX.items():
             with suppress(OSError):
                 Path("/proc/self", file).write_text(str(value), encoding="ascii")
+    bound_memory(memory_bytes)
+
+
+def bound_memory(memory_bytes: int) -> None:
+    """Let this process and whatever it starts have no more memory for data; a lower bound that there is stays."""
     # Data, not address space: of that, shared libraries alone take gigabytes that are never touched.
     _, most = resource.getrlimit(resource.RLIMIT_DATA)
     bound = memory_bytes if most == resource.RLIM_INFINITY else min(memory_bytes, most)

@@ -18,8 +18,12 @@ BEGIN = (
 
 
 def module_command(module: str, *arguments: str) -> tuple[str, ...]:
-    """The command that runs a module in a fresh interpreter, with this very package whatever the directory holds."""
-    return (sys.executable, "-P", "-c", BEGIN, str(Path(service.__file__).parents[1]), module, *arguments)
+    """The command that runs a module in a fresh interpreter, with this very package whatever the directory holds.
+
+    An interpreter that does not listen to the environment (``python -I``, as in the container) has such children.
+    """
+    isolation = "-I" if sys.flags.isolated else "-P"
+    return (sys.executable, isolation, "-c", BEGIN, str(Path(service.__file__).parents[1]), module, *arguments)
 
 
 def end_with(parent: int) -> None:

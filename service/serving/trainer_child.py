@@ -19,6 +19,7 @@ import service
 from service.errors import OutOfMemory, ServiceError
 from service.record import Provenance
 from service.serving import views
+from service.serving.carried import as_json
 from service.serving.confined import NO_MEMORY, NOT_ENOUGH
 from service.serving.control_plane import ControlPlane
 from service.serving.defects import in_short, tell_warnings
@@ -60,12 +61,6 @@ def run(job: Job, body: bytes) -> dict[str, Any]:
     trusted = None if job.trusted is None else PublicKey(bytes.fromhex(job.trusted))
     plane = ControlPlane(ModelStore(Path(job.store), trusted), clock=lambda: datetime.now(UTC))
     return views.training_answer(plane.train(request, provenance))
-
-
-def as_json(error: ServiceError) -> dict[str, Any]:
-    """An error as the parent can raise it again."""
-    places = [{"pointer": e.pointer, "code": e.code, "detail": e.detail} for e in error.errors]
-    return {"class": type(error).__name__, "detail": error.detail, "errors": places, "hint": error.hint}
 
 
 def main(stdin: BinaryIO, stdout: BinaryIO) -> None:

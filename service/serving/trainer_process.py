@@ -16,17 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from service.errors import (
-    Draining,
-    FieldError,
-    IdempotencyMismatch,
-    OutOfMemory,
-    ServiceError,
-    TrainFailed,
-    TrainTimeout,
-    all_errors,
-)
+from service.errors import Draining, IdempotencyMismatch, OutOfMemory, TrainFailed, TrainTimeout
 from service.serving import confined
+from service.serving.carried import as_error
 from service.serving.processes import module_command
 from service.serving.training_slot import Answers, TrainingSlot
 from service.store.signing_keys import PublicKey
@@ -137,15 +129,19 @@ class TrainerProcess:
 
     async def _in_child(self, job: TrainingJob, descriptors: tuple[int, ...]) -> dict[str, Any]:
         # A session of its own: a Ctrl-C in the terminal reaches the service alone, which ends the child itself.
-        child = await asyncio.create_subprocess_exec(
-            *module_command(confined.__name__, str(os.getpid()), str(self._limits.memory_bytes), CHILD),
-            stdin=PIPE,
-            stdout=PIPE,
-            stderr=PIPE,
-            env=self._environment,
-            start_new_session=True,
-            pass_fds=descriptors,
-        )
+        try:
+            child = await asyncio.create_subprocess_exec(
+                *module_command(confined.__name__, str(os.getpid()), str(self._limits.memory_bytes), CHILD),
+                stdin=PIPE,
+                stdout=PIPE,
+                stderr=PIPE,
+                env=self._environment,
+                start_new_session=True,
+                pass_fds=descriptors,
+            )
+        except OSError as error:
+            # Too many files or processes, or too little memory, at this moment.
+            raise TrainFailed("the training process could not be started; try again later") from error
         self._child = child
         try:
             return await self._talk(child, job)
@@ -201,11 +197,3 @@ def kill(child: Process) -> None:
     """End a child with everything that it started."""
     with suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)
-
-
-def as_error(told: dict[str, Any]) -> ServiceError:
-    """The error that the child told of, as its own class again."""
-    kinds = {kind.__name__: kind for kind in all_errors()}
-    kind = kinds.get(told["class"], TrainFailed)
-    places = tuple(FieldError(e["pointer"], e["code"], e["detail"]) for e in told["errors"])
-    return kind(told["detail"], errors=places, hint=told["hint"])

@@ -13,6 +13,8 @@ from service.tabular.table import NumericColumn, TextColumn
 NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 MISSING_SPELLINGS = frozenset({"NA", "N/A", "NaN", "nan", "null", "NULL", "None", "#N/A"})
 
+LEADING_ZERO = re.compile(r"[+-]?0[0-9]+")
+
 _NUMBER_CHARACTERS = b"0123456789+-.eE"
 _INFINITY = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
 

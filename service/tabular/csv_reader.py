@@ -23,6 +23,7 @@ def read_csv(
     name: str = "",
     missing_values: Collection[str] = (),
     categorical: Collection[str] = (),
+    target: str | None = None,
     limits: Limits | None = None,
 ) -> Table:
     """A training table from CSV with a header row: see ``csv_chunks``.
@@ -30,25 +31,27 @@ def read_csv(
     name: of the file, for the errors, which begin ``name:line:``; without one they begin ``line n:``.
     """
     stream = BytesIO(source) if isinstance(source, bytes) else source
-    return concatenated(csv_chunks([CsvFile(stream, name)], missing_values, categorical, limits))
+    return concatenated(csv_chunks([CsvFile(stream, name)], missing_values, categorical, target, limits))
 
 
 def csv_chunks(
     files: Iterable[CsvFile],
     missing_values: Collection[str] = (),
     categorical: Collection[str] = (),
+    target: str | None = None,
     limits: Limits | None = None,
 ) -> Iterator[Table]:
     """The rows of CSV files that have equal header rows, some at a time, for a training table.
 
     A cell is missing when it is empty or one of ``missing_values``.  A column is numeric when its other cells are
     finite numbers, text when none is a number or when ``categorical`` names it.  A mixture is refused, and so are the
-    usual spellings of a missing value, unless declared: a guess here would silently change the model.  Until a cell of
+    usual spellings of a missing value, unless declared: a guess here would silently change the model; so is a label of
+    the column ``target`` that has a leading zero.  Until a cell of
     a column has a value the column is numeric; the kind holds over all chunks from there on.
 
     Raises InvalidCsv naming line and column, EmptyInput, UnknownFeature (``categorical``) or an error of ``limits``.
     """
-    reading = _ChunkReader(frozenset({"", *missing_values}), categorical, limits)
+    reading = _ChunkReader(frozenset({"", *missing_values}), categorical, target, limits)
     file = CsvFile(BytesIO())
     for file in files:
         yield from reading.chunks(file)
@@ -85,12 +88,39 @@ def csv_table(body: bytes, schema: Schema, limits: Limits) -> Table:
     )
 
 
+def csv_features(file: CsvFile, schema: Schema) -> Iterator[Table]:
+    """The rows of a CSV file to be predicted, some at a time: kinds and missing values by the schema.
+
+    It has a header row; columns that the schema does not know, such as the target, are text.  Raises InvalidCsv naming
+    the line, EmptyInput, WrongType, NonFinite.
+    """
+    request, records = _CsvRequest(file, schema), file.records()
+    line, names = next(records, (1, []))
+    file.check_header(line, names)
+    if names and not set(names) & set(schema.names):
+        raise InvalidCsv(f"{file.at(line)}the header row names no column of the model")
+    is_empty = True
+    for block in _blocks(records, block_rows(len(names))):
+        file.check_width(block, len(names))
+        lines = [line for line, _ in block]
+        columns = zip(names, zip(*(cells for _, cells in block), strict=True), strict=True)
+        cells = tuple(
+            request.column(name, lines, column) if name in schema.names else texts(column, request.missing)
+            for name, column in columns
+        )
+        yield Table(tuple(names), cells, len(block))
+        is_empty = False
+    if is_empty:
+        raise EmptyInput(f"{file.prefix}no data rows")
+
+
 @dataclass(slots=True)
 class _ChunkReader:
     """Reads a training table, file by file."""
 
     missing: frozenset[str]
     categorical: Collection[str]
+    target: str | None
     limits: Limits | None
     columns: list[ColumnReader] = field(default_factory=list)
     n_rows: int = 0
@@ -116,7 +146,10 @@ class _ChunkReader:
             raise InvalidCsv(f"{file.at(line)}the header row is missing: all cells of the first row are numbers")
         if not self.columns:
             self._check_categorical(names)
-            self.columns = [ColumnReader(name, self.missing, name in self.categorical) for name in names]
+            self.columns = [
+                ColumnReader(name, self.missing, name in self.categorical, is_target=name == self.target)
+                for name in names
+            ]
         if names != [column.name for column in self.columns]:
             raise InvalidCsv(f"{file.at(line)}the header row is not the same as in the first file")
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import codecs
 import csv
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, TypeAlias
 
-from service.errors import DuplicateFeature, InvalidCsv, InvalidInput, quoted
-from service.tabular.table import check_column_names
+from service.errors import InvalidCsv, UnreadableFile, quoted
+from service.tabular.formats import LONGEST, known_format
+from service.tabular.table import MAX_COLUMN_NAME_LENGTH, is_column_name
 
-MAX_LINE_BYTES = 16 * 2**20
+MAX_RECORD_BYTES = 16 * 2**20
+OTHER_SEPARATORS = ";\t|"
 
 Record: TypeAlias = tuple[int, list[str]]  # the number of its first line, from 1, and its cells
 
@@ -35,12 +38,14 @@ class CsvFile:
         """The records (RFC 4180) that are not blank lines; memory for one at a time.
 
         UTF-8 with or without byte order mark, lines end in LF or CRLF; a field has at most 131 072 characters, the
-        default of the csv module.  Raises InvalidCsv naming the line.
+        default of the csv module, and a record 16 MiB.  Raises InvalidCsv naming the line.
         """
-        reader = csv.reader(self._lines(), strict=True)
+        lines = _Lines(self)
+        reader = csv.reader(lines.checked(), strict=True)
         n_blank = 0
         while True:
-            line = reader.line_num + 1
+            line = lines.first = reader.line_num + 1
+            lines.n_bytes = 0
             try:
                 cells = next(reader)
             except StopIteration:
@@ -54,41 +59,21 @@ class CsvFile:
             if n_blank > max_blank_lines:
                 raise InvalidCsv(f"{self.at(line)}there are more than {max_blank_lines} blank lines")
 
-    def _lines(self) -> Iterator[str]:
-        raw = self.stream.readline(MAX_LINE_BYTES).removeprefix(codecs.BOM_UTF8)
-        if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            raise InvalidCsv(f"{self.at(1)}the text is UTF-16; save it as UTF-8")
-        line = 1
-        while raw:
-            yield self._checked(line, raw)
-            raw = self.stream.readline(MAX_LINE_BYTES)
-            line += 1
-
-    def _checked(self, line: int, raw: bytes) -> str:
-        if b"\0" in raw:
-            raise InvalidCsv(f"{self.at(line)}there is a NUL byte; is this UTF-16 or a binary file?")
-        if raw.count(b"\r") > raw.endswith(b"\r\n"):
-            raise InvalidCsv(f"{self.at(line)}there is a carriage return without line feed; lines end in LF or CRLF")
-        if len(raw) == MAX_LINE_BYTES:
-            raise InvalidCsv(f"{self.at(line)}the line is longer than {MAX_LINE_BYTES} bytes")
-        try:
-            return raw.decode()
-        except UnicodeDecodeError as error:
-            raise InvalidCsv(f"{self.at(line)}byte {error.start + 1} of the line is not UTF-8") from None
-
     def check_header(self, line: int, names: Sequence[str]) -> None:
         """Raise InvalidCsv unless ``names`` can be the names of columns."""
-        if len(names) == 1 and (";" in names[0] or "\t" in names[0]):
+        if len(names) == 1 and any(separator in names[0] for separator in OTHER_SEPARATORS):
             raise InvalidCsv(f"{self.at(line)}one column found; the separator is the comma")
-        if "" in names:
-            raise InvalidCsv(f"{self.at(line)}column {names.index('') + 1} has no name in the header row")
-        try:
-            check_column_names(names)
-        except DuplicateFeature:
-            name = next(name for name in names if names.count(name) > 1)
-            raise InvalidCsv(f"{self.at(line)}the header row names {quoted(name)} twice") from None
-        except InvalidInput as error:
-            raise InvalidCsv(f"{self.at(line)}{error.detail}") from None
+        for place, name in enumerate(names, 1):
+            if not name:
+                raise InvalidCsv(f"{self.at(line)}column {place} has no name in the header row")
+            if not is_column_name(name):
+                raise InvalidCsv(
+                    f"{self.at(line)}column {place} has a name that is longer than {MAX_COLUMN_NAME_LENGTH} characters "
+                    "or has control characters"
+                )
+        if len(set(names)) < len(names):
+            name = next(name for name, count in Counter(names).items() if count > 1)
+            raise InvalidCsv(f"{self.at(line)}the header row names {quoted(name)} twice")
 
     def check_width(self, records: Sequence[Record], width: int) -> None:
         """Raise InvalidCsv naming the first record that is shorter or longer than ``width``."""
@@ -97,10 +82,65 @@ class CsvFile:
                 raise InvalidCsv(f"{self.at(line)}expected {width} cells, got {len(cells)}")
 
 
+@dataclass(slots=True)
+class _Lines:
+    """The lines of a file, decoded.
+
+    first, n_bytes: the line that the record at hand begins in, and how long it is so far: quotes may join lines without
+    end.
+    """
+
+    file: CsvFile
+    first: int = 1
+    n_bytes: int = 0
+
+    def checked(self) -> Iterator[str]:
+        raw = self._read().removeprefix(codecs.BOM_UTF8)
+        self._check_format(raw)
+        line = 1
+        while raw:
+            yield self._checked(line, raw)
+            raw = self._read()
+            line += 1
+
+    def _read(self) -> bytes:
+        try:
+            return self.file.stream.readline(MAX_RECORD_BYTES + 1)
+        except OSError as error:
+            reason = (error.strerror or "it failed").lower()
+            raise UnreadableFile(f"cannot read {self.file.name or 'the text'}: {reason}") from None
+
+    def _check_format(self, raw: bytes) -> None:
+        if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            raise InvalidCsv(f"{self.file.at(1)}the text is UTF-16; save it as UTF-8")
+        found = known_format(raw[:LONGEST])
+        if found is not None:
+            raise InvalidCsv(f"{self.file.at(1)}this is {found}, not CSV; unpack or export it first")
+
+    def _checked(self, line: int, raw: bytes) -> str:
+        if b"\0" in raw:
+            raise InvalidCsv(f"{self.file.at(line)}there is a NUL byte; is this UTF-16 or a binary file?")
+        if raw.count(b"\r") > raw.endswith(b"\r\n"):
+            raise InvalidCsv(
+                f"{self.file.at(line)}there is a carriage return without line feed; lines end in LF or CRLF"
+            )
+        self.n_bytes += len(raw)
+        if self.n_bytes > MAX_RECORD_BYTES:
+            raise InvalidCsv(
+                f"{self.file.at(self.first)}the row is longer than {MAX_RECORD_BYTES} bytes; is a quote never closed?"
+            )
+        try:
+            return raw.decode()
+        except UnicodeDecodeError as error:
+            raise InvalidCsv(f"{self.file.at(line)}byte {error.start + 1} of the line is not UTF-8") from None
+
+
 def _reason(error: csv.Error) -> str:
     reason = str(error)
     if reason == "unexpected end of data":
         return "a quote is opened here and never closed"
     if "expected after" in reason:
         return "a closing quote must be followed by a comma or the end of the line; double a quote inside a field"
+    if "field limit" in reason:
+        return f"a field has more than {csv.field_size_limit()} characters; is a quote never closed?"
     return reason

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import glob
 import stat
-from collections.abc import Collection, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 
 import numpy as np
 
@@ -16,40 +16,45 @@ from service.tabular.csv_reader import csv_chunks
 from service.tabular.csv_text import CsvFile
 from service.tabular.parquet_reader import parquet_chunks
 from service.tabular.schema import nearest
-from service.tabular.table import Column, Table, concatenated, is_numeric
+from service.tabular.table import Column, Table, is_numeric
 
 CSV, PARQUET = ".csv", ".parquet"
 
+# What is packed is unpacked by who knows how large it becomes.
+UNPACKING = {".gz": "gzip -dc", ".bz2": "bzip2 -dc", ".xz": "xz -dc", ".zst": "zstd -dc", ".zip": "unzip -p"}
 
-def read_table(
-    source: str, *, stdin: BinaryIO, missing_values: Collection[str] = (), categorical: Collection[str] = ()
-) -> Table:
-    """The table in ``source``, in memory: see ``read_chunks``."""
-    return concatenated(read_chunks(source, stdin=stdin, missing_values=missing_values, categorical=categorical))
+ParquetReader: TypeAlias = Callable[[Path], Iterable[Table]]
 
 
 def read_chunks(
-    source: str, *, stdin: BinaryIO, missing_values: Collection[str] = (), categorical: Collection[str] = ()
+    source: str,
+    *,
+    stdin: BinaryIO,
+    missing_values: Collection[str] = (),
+    categorical: Collection[str] = (),
+    target: str | None = None,
+    parquet: ParquetReader = parquet_chunks,
 ) -> Iterator[Table]:
     """The rows in ``source``, some at a time: a path ending in .csv or .parquet, a pattern of such, or ``-`` for CSV on
     ``stdin``.
 
     The files of a pattern (``glob``) are read in the order of their names and need the same columns.
-    missing_values, categorical: see ``csv_reader.csv_chunks``.  Parquet has its own missing cells and ignores the
-    first; numbers in a column that ``categorical`` names become their shortest text ("3", "0.5").
+    missing_values, categorical, target: see ``csv_reader.csv_chunks``.  Parquet has its own missing cells and ignores
+    the first; numbers in a column that ``categorical`` names become their shortest text ("3", "0.5").
+    parquet: what reads one Parquet file.
     Until a cell of a column has a value the column may be numeric, and text from there on; see ``concatenated``.
 
     Raises UnreadableFile, or what the reader of the format raises, the file's name in front.
     """
     if source == "-":
-        yield from csv_chunks([CsvFile(stdin, "stdin")], missing_values, categorical)
+        yield from csv_chunks([CsvFile(stdin, "stdin")], missing_values, categorical, target)
         return
     paths = _paths(source)
     if paths[0].suffix.lower() != CSV:
-        yield from (_with_text(chunk, categorical) for chunk in _parquet_chunks(paths))
+        yield from (_with_text(chunk, categorical) for chunk in _parquet_chunks(paths, parquet))
         return
     with closing(_opened(paths)) as files:
-        yield from csv_chunks(files, missing_values, categorical)
+        yield from csv_chunks(files, missing_values, categorical, target)
 
 
 def _paths(source: str) -> list[Path]:
@@ -58,7 +63,11 @@ def _paths(source: str) -> list[Path]:
         _check_readable(path)
     suffixes = {path.suffix.lower() for path in paths}
     if not suffixes <= {CSV, PARQUET}:
-        raise UnreadableFile(f"cannot read {quoted(source)}: expected a name that ends in .csv or .parquet")
+        unpack = next((UNPACKING[suffix] for suffix in suffixes if suffix in UNPACKING), None)
+        raise UnreadableFile(
+            f"cannot read {quoted(source)}: expected a name that ends in .csv or .parquet",
+            hint=unpack and f"unpack CSV on the way: {unpack} FILE | logitd … -",
+        )
     if len(suffixes) > 1:
         raise UnreadableFile(f"cannot read {quoted(source)}: it names CSV and Parquet files; expected one format")
     return paths
@@ -74,8 +83,9 @@ def _check_readable(path: Path) -> None:
     except OSError as error:
         reason = (error.strerror or "it failed").lower()
         raise UnreadableFile(f"cannot read {quoted(path)}: {reason}") from None
-    kind = "it is a directory" if stat.S_ISDIR(mode) else "it is not a regular file"
-    raise UnreadableFile(f"cannot read {quoted(path)}: {kind}")
+    if stat.S_ISDIR(mode):
+        raise UnreadableFile(f"cannot read {quoted(path)}: it is a directory")
+    raise UnreadableFile(f"cannot read {quoted(path)}: it is not a regular file", hint="a pipe is read as -")
 
 
 def _opened(paths: Sequence[Path]) -> Generator[CsvFile, None, None]:
@@ -88,11 +98,11 @@ def _shown(path: Path) -> str:
     return quoted(path.name)[1:-1]
 
 
-def _parquet_chunks(paths: Sequence[Path]) -> Iterator[Table]:
+def _parquet_chunks(paths: Sequence[Path], parquet: ParquetReader) -> Iterator[Table]:
     first: Table | None = None
     for path in paths:
         try:
-            for chunk in parquet_chunks(path):
+            for chunk in parquet(path):
                 first = first or chunk
                 _check_alike(chunk, first)
                 yield chunk

@@ -26,7 +26,7 @@ class Spool:
     """
 
     def __init__(self) -> None:
-        with _told():
+        with disk_told():
             # Unbuffered: what is appended is in the file, where reads look for it.
             self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 — open as long as this object
         weakref.finalize(self, self._file.close)
@@ -35,7 +35,7 @@ class Spool:
     def append(self, numbers: Numbers) -> None:
         """Write all of ``numbers``, row by row, behind what is there."""
         rest = np.ascontiguousarray(numbers).reshape(-1).view(np.uint8).data
-        with _told():
+        with disk_told():
             while rest:
                 rest = rest[self._file.write(rest) :]
         self.n_numbers += numbers.size
@@ -45,7 +45,7 @@ class Spool:
         numbers = np.empty(shape)
         rest = numbers.reshape(-1).view(np.uint8).data
         position = start * _BYTES
-        with _told():
+        with disk_told():
             while rest:
                 n_bytes = os.preadv(self._file.fileno(), [rest], position)
                 if not n_bytes:
@@ -76,7 +76,7 @@ class SpooledMatrix:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def disk_told() -> Iterator[None]:
     """Say where temporary files are, and what can be done, when one of them fails."""
     try:
         yield

@@ -33,11 +33,16 @@ def missing_cells(column: Column) -> npt.NDArray[np.bool_]:
     return np.asarray(np.equal(column, np.array(None, dtype=np.object_)), dtype=np.bool_)
 
 
+def is_column_name(name: str) -> bool:
+    """Whether a column can have the name: neither empty nor too long, and no control characters."""
+    return bool(name) and len(name) <= MAX_COLUMN_NAME_LENGTH and name.isprintable()
+
+
 def check_column_names(names: Sequence[str], *, pointer: str = "/feature_names") -> None:
     """Raise when a name is empty, too long, not printable, or there twice; ``pointer`` is that of the list."""
     seen: set[str] = set()
     for index, name in enumerate(names):
-        if not name or len(name) > MAX_COLUMN_NAME_LENGTH or not name.isprintable():
+        if not is_column_name(name):
             raise InvalidInput(
                 f"column {index} has a name that is empty, longer than {MAX_COLUMN_NAME_LENGTH} characters, "
                 "or has control characters",

@@ -83,10 +83,11 @@ def request_from_csv(body: bytes, parameters: Mapping[str, str], limits: Limits)
     options = parse_options({k: v for k, v in parameters.items() if k not in CSV_PARAMETERS}, from_text=True)
     missing_values = tuple(word for word in parameters.get("missing_values", "").split(",") if word)
     categorical = tuple(name for name in parameters.get("categorical", "").split(",") if name)
-    table = read_csv(body, missing_values=missing_values, categorical=categorical, limits=limits)
+    target = parameters["target"]
+    table = read_csv(body, missing_values=missing_values, categorical=categorical, target=target, limits=limits)
     return TrainingRequest(
         model=parameters["model"],
-        data=data_with_target(table, parameters["target"], missing_values),
+        data=data_with_target(table, target, missing_values),
         options=options,
         promote=parse_promotion(parameters.get("promote", "true")),
     )

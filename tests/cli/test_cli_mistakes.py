@@ -2,101 +2,12 @@
 
 from __future__ import annotations
 
-import gzip
-import os
 from pathlib import Path
 
 import pytest
 from command_line import Logitd, logitd
 
-HEAD = b"a,b,y\n1,2,0\n"
-
-
-def with_cell(cell: str) -> bytes:
-    return HEAD + f"3,{cell},1\n5,6,0\n".encode()
-
-
-# Name, contents, and how the message goes on after "error: NAME".  C1 to C8 and C10 of the examination of CSV files.
-BAD_FILES = {
-    "empty": (b"", ": no data rows"),
-    "header only": (b"a,b,y\n", ": no data rows"),
-    "blank lines": (b"\n\n\n", ": no data rows"),
-    "no header": (b"1,2,0\n3,4,1\n", ":1: the header row is missing"),
-    "duplicate header": (b"a,a,y\n1,2,0\n", ":1: the header row names 'a' twice"),
-    "empty header name": (b"a,,y\n1,2,0\n", ":1: column 2 has no name"),
-    "UTF-16": ("a,b,y\n1,2,0\n".encode("utf-16"), ":1: the text is UTF-16"),
-    "not UTF-8": (HEAD + b"1,\xff,0\n", ":3: byte 3 of the line is not UTF-8"),
-    "NUL": (HEAD + b"1,\0,0\n", ":3: there is a NUL byte"),
-    "lone CR": (b"a,b,y\r1,2,0\r", ":1: there is a carriage return"),
-    "short row": (HEAD + b"3,4\n", ":3: expected 3 cells, got 2"),
-    "long row": (HEAD + b"3,4,5,6\n", ":3: expected 3 cells, got 4"),
-    "unclosed quote": (HEAD + b'3,"4,5\n6,7,8\n', ":3: a quote is opened here and never closed"),
-    "semicolons": (b"a;b;y\n1;2;0\n", ":1: one column found"),
-    "tabs": (b"a\tb\ty\n1\t2\t0\n", ":1: one column found"),
-    "gzip": (gzip.compress(HEAD, mtime=0), ":1: "),
-    "decimal comma": (with_cell('"1,5"'), ":3: column 'b' is not a number"),
-    "group space": (with_cell("1 000"), ":3: column 'b' is not a number"),
-    "underscore": (with_cell("1_000"), ":3: column 'b' is not a number"),
-    "hexadecimal": (with_cell("0x1A"), ":3: column 'b' is not a number"),
-    "overflow": (with_cell("1e400"), ":3: column 'b' is infinite or too large"),
-    "infinity": (with_cell("-inf"), ":3: column 'b' is infinite or too large"),
-    "nan": (with_cell("nan"), ":3: column 'b' is one of the usual spellings of a missing value"),
-    "NA": (with_cell("NA"), ":3: column 'b' is one of the usual spellings of a missing value"),
-    "boolean": (with_cell("TRUE"), ":3: column 'b' is not a number"),
-    "formula": (with_cell("=1+1"), ":3: column 'b' is not a number"),
-    "spreadsheet error": (with_cell("#REF!"), ":3: column 'b' is not a number"),
-    "missing cell": (b"\n" + with_cell(""), ":4: row 1, column 'b' is missing"),
-    "missing in a late row": (
-        b"a,b,y\n" + b"x,2,1\n" * 30 + b'"x\ny",4,0\nz,,0\n',
-        ":34: row 31, column 'b' is missing",
-    ),
-    "no target column": (b"a,b\n1,2\n", ": there is no column 'y'"),
-    "only the target": (b"y\n0\n1\n0\n", ": the target is the only column"),
-    "constant target": (b"a,y\n1,0\n2,0\n3,0\n", ": the target holds 1 class"),
-    "target of unique values": (b"a,y\n1,0\n2,1\n3,2\n", ": the target holds 3 classes in 3 rows"),
-    "target of fractions": (b"a,y\n1,0\n2,1.5\n3,0\n", ":3: a target is not a whole number"),
-    "missing target": (b"a,y\n1,0\n2,\n3,0\n", ":3: row 1 has no target in column 'y'"),
-    "mixed target": (b"a,y\n1,0\n2,no\n3,0\n", ":3: column 'y' is not a number, and others are"),
-    "one row": (b"a,y\n1,0\n", ": one row cannot be split"),
-}
-
-
-@pytest.mark.parametrize("kind", BAD_FILES)
-def test_bad_file_is_one_line_with_file_and_line(folder: Path, here: Logitd, kind: str) -> None:
-    """A file that cannot be trained on is exit code 3, one line beginning with its name, and nothing stored."""
-    content, message = BAD_FILES[kind]
-    (folder / "my data.csv").write_bytes(content)
-
-    done = here("train", "my data.csv", "--target", "y", "--model", "m")
-
-    assert done.code == 3
-    assert done.out == ""
-    assert done.err.startswith(f"error: my data.csv{message}")
-    assert done.err.count("\n") == 1
-    assert [path.name for path in folder.iterdir()] == ["my data.csv"]
-
-
-@pytest.mark.parametrize("content", [b"\xef\xbb\xbf" + HEAD, HEAD.replace(b"\n", b"\r\n")], ids=["mark", "CRLF"])
-def test_usual_spreadsheet_files_are_read(folder: Path, here: Logitd, content: bytes) -> None:
-    """A byte order mark and CRLF are no mistakes."""
-    (folder / "t.csv").write_bytes(content + b"3,4,1\n5,6,0\n")
-
-    done = here("train", "t.csv", "--target", "y", "--model", "m")
-
-    assert (done.code, done.err) == (0, "")
-
-
-def test_what_is_no_file_is_refused_at_once(folder: Path, here: Logitd) -> None:
-    """A missing file, a directory, a pipe without a writer and an endless device are exit code 3: cannot read."""
-    (folder / "d.csv").mkdir()
-    os.mkfifo(folder / "p.csv")
-
-    for data in ("none.csv", "none*.csv", "d.csv", "p.csv", "/dev/zero"):
-        done = here("train", data, "--target", "y", "--model", "m")
-
-        assert (done.code, done.out) == (3, "")
-        assert done.err.startswith("error: cannot read ")
-        assert done.err.count("\n") == 1
+from service.cli.mistakes import told
 
 
 @pytest.mark.parametrize(
@@ -158,3 +69,11 @@ def test_memory_that_is_not_there_is_exit_code_6(folder: Path) -> None:
 
     assert (done.code, done.err) == (6, "error: there is not enough memory for this\n")
     assert [path.name for path in folder.iterdir()] == ["t.csv"]
+
+
+def test_a_thread_that_cannot_start_is_a_want_of_memory(capsys: pytest.CaptureFixture[str]) -> None:
+    """Python tells of a stack that does not fit as of a RuntimeError; other such errors are faults of logitd."""
+    codes = told(RuntimeError("can't start new thread")), told(RuntimeError("something else"))
+
+    assert codes == (6, 1)
+    assert capsys.readouterr().err.splitlines()[0] == "error: there is not enough memory for this"

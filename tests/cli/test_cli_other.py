@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import socket
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -97,7 +96,7 @@ def test_file_is_read_by_the_schema_of_the_model(penguins: Logitd, folder: Path)
         (PENGUIN, "p.csv: no data rows"),
         ("a,b\n1,2\n", "p.csv:1: the header row names no column of the model"),
         ("sex,year\nmale,2007\n", "p.csv: column 'island' is missing"),
-        (PENGUIN + "Biscoe,40,18,190,3500,male\n", "p.csv:2: expected 7, got 6 cells"),
+        (PENGUIN + "Biscoe,40,18,190,3500,male\n", "p.csv:2: expected 7 cells, got 6"),
         (PENGUIN + "Biscoe,40,18,190,3500,male,2007\n\nBiscoe,x,18,190,3500,male,2007\n", "p.csv:4: column 'bill_le"),
         (PENGUIN + "Biscoe,1e999,18,190,3500,male,2007\n", "p.csv:2: column 'bill_length_mm' is infinite"),
         (PENGUIN + "\nMars,40,18,190,3500,male,2007\n", "p.csv:3: row 0, column 'island' has a category that"),
@@ -162,23 +161,6 @@ def test_env_file_that_is_not_text_is_named(folder: Path) -> None:
     done = logitd("config", folder=folder)
 
     assert (done.code, done.err) == (2, "error: the file .env in this directory cannot be read as UTF-8 text\n")
-
-
-def test_serve_refuses_what_it_cannot_do(folder: Path) -> None:
-    """A port in use is exit code 1, a flag out of range and a seed that is not there are 2: one line, at once."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = str(taken.getsockname()[1])
-        in_use = logitd("serve", "--port", port, folder=folder)
-    beyond = logitd("serve", "--port", "70000", folder=folder)
-    word = logitd("serve", "--port", "http", folder=folder)
-    unseeded = logitd("serve", folder=folder, variables={"LOGITD_SEED_STORE": "nowhere"})
-
-    assert (in_use.code, beyond.code, word.code, unseeded.code) == (1, 2, 2, 2)
-    assert in_use.err == f"error: cannot listen on 127.0.0.1:{port}: Address already in use; choose another --port\n"
-    assert beyond.err.startswith("error: LOGITD_PORT: ")
-    assert "'--port'" in word.err
-    assert unseeded.err == "error: LOGITD_SEED_STORE names no directory\n"
-    assert [path.name for path in folder.iterdir()] == []
 
 
 class Readiness(BaseHTTPRequestHandler):

@@ -45,12 +45,16 @@ def logitd(*arguments: str, store: Path) -> subprocess.CompletedProcess[str]:
 
 @dataclass(frozen=True)
 class Service:
-    """A running service; ``client`` speaks to it."""
+    """A running service; ``client`` speaks to it.
+
+    warnings: what it said before it answered.
+    """
 
     process: subprocess.Popen[str]
     url: str
     store: Path
     client: httpx.Client
+    warnings: tuple[str, ...] = ()
 
     @property
     def port(self) -> str:
@@ -89,14 +93,12 @@ def serving(
     )
     assert process.stderr is not None
     try:
-        lines = [process.stderr.readline()]
-        # At the level debug there is a word before it.
-        while lines[-1].startswith("{"):
-            lines.append(process.stderr.readline())
-        found = ADDRESS.search(lines[-1])
-        assert found, "".join(lines) + process.stderr.read()
+        said: list[str] = []
+        while (found := ADDRESS.search(said[-1] if said else "")) is None:
+            said.append(process.stderr.readline())
+            assert said[-1], "".join(said)
         with httpx.Client(base_url=found[0], timeout=PATIENCE, verify=context or True) as client:
-            yield Service(process, found[0], store, client)
+            yield Service(process, found[0], store, client, tuple(said[:-1]))
     finally:
         process.kill()
         process.communicate()

@@ -28,8 +28,8 @@ from service.errors import (
     TrainTimeout,
 )
 from service.serving import trainer_process
-from service.serving.trainer_child import as_json
-from service.serving.trainer_process import TrainerLimits, TrainerProcess, TrainingJob, as_error
+from service.serving.carried import as_error, as_json
+from service.serving.trainer_process import TrainerLimits, TrainerProcess, TrainingJob
 
 pytest_plugins = ("served",)
 

@@ -23,7 +23,7 @@ from service.errors import (
 )
 from service.tabular import table as table_module
 from service.tabular.csv_reader import csv_table, read_csv
-from service.tabular.csv_text import MAX_LINE_BYTES
+from service.tabular.csv_text import MAX_RECORD_BYTES
 from service.tabular.limits import Limits
 from service.tabular.schema import CategoricalFeature, NumericFeature, Schema
 
@@ -54,13 +54,14 @@ REFUSED: list[tuple[bytes, type[ServiceError], str]] = [
     (b"a,b\n1,2\rx", InvalidCsv, "line 2: there is a carriage return"),
     (b"a,b,a\n1,2,3\n", InvalidCsv, "line 1: the header row names 'a' twice"),
     (b"a,,b\n1,2,3\n", InvalidCsv, "line 1: column 2 has no name"),
-    (b"a,\x07\n1,2\n", InvalidCsv, "line 1: column 1 has a name"),
+    (b"a,\x07\n1,2\n", InvalidCsv, "line 1: column 2 has a name"),
     (b"1.5,2\n3,4\n", InvalidCsv, "line 1: the header row is missing"),
     (b"a;b\n1;2\n", InvalidCsv, "line 1: one column found; the separator is the comma"),
     (b"a\tb\n1\t2\n", InvalidCsv, "line 1: one column found; the separator is the comma"),
     (b"a,b\n1,\n2,\n", InvalidCsv, "column 'b' has no value"),
-    (b'a\n"' + b"x" * 200_000 + b'"\n', InvalidCsv, "line 2: field larger than field limit"),
-    (b"a\n" + b"1" * MAX_LINE_BYTES, InvalidCsv, "line 2: the line is longer"),
+    (b'a\n"' + b"x" * 200_000 + b'"\n', InvalidCsv, "line 2: a field has more than 131072 characters"),
+    (b"a\n" + b"1" * (MAX_RECORD_BYTES + 1), InvalidCsv, "line 2: the row is longer"),
+    (b"a\n" + b'"1\n",' * (MAX_RECORD_BYTES // 5 + 1), InvalidCsv, "line 2: the row is longer"),
 ]
 
 # As one cell of a column whose other cells are numbers.

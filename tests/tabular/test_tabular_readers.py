@@ -2,6 +2,7 @@
 
 import io
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from service.errors import InvalidCsv, InvalidParquet, ServiceError, UnknownFeature, UnreadableFile
-from service.tabular.readers import read_table
-from service.tabular.table import Table
+from service.tabular.readers import read_chunks
+from service.tabular.table import Table, concatenated
 
 
-def read(source: Path | str, **options: list[str]) -> Table:
-    return read_table(str(source), stdin=io.BytesIO(b"a,b\n1,x\n"), **options)
+def read(source: Path | str, *, missing_values: Sequence[str] = (), categorical: Sequence[str] = ()) -> Table:
+    stdin = io.BytesIO(b"a,b\n1,x\n")
+    return concatenated(read_chunks(str(source), stdin=stdin, missing_values=missing_values, categorical=categorical))
 
 
 def test_csv_comes_from_a_file_or_standard_input(tmp_path: Path) -> None:
@@ -55,9 +57,9 @@ def test_mistake_names_the_file_and_its_line(tmp_path: Path) -> None:
     with pytest.raises(InvalidCsv, match=r"^2\.csv:2: column 'b' is a number among text"):
         read(tmp_path / "?.csv")
     with pytest.raises(InvalidCsv, match=r"^stdin:2: "):
-        read_table("-", stdin=io.BytesIO(b"a,b\n1\n"))
+        list(read_chunks("-", stdin=io.BytesIO(b"a,b\n1\n")))
     with pytest.raises(ServiceError, match=r"^stdin: no data rows"):
-        read_table("-", stdin=io.BytesIO(b""))
+        list(read_chunks("-", stdin=io.BytesIO(b"")))
 
 
 def test_parquet_files_are_one_table(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from hypothesis import given, strategies as st
 
 from service.errors import InvalidInput, OutOfMemory
 from service.tabular import spooled_table, table as table_module
-from service.tabular.readers import read_chunks, read_table
+from service.tabular.readers import read_chunks
 from service.tabular.schema_inference import infer_schema
 from service.tabular.spool import Spool, SpooledMatrix
 from service.tabular.spooled_table import SpooledTable, gathered, spooled
@@ -45,7 +45,7 @@ def test_chunks_are_the_table() -> None:
     """A file in chunks of a few rows is the same table in memory and on disk, a column that turns out as text included."""
     chunks = chunks_of_csv()
 
-    whole, on_disk = read_table("-", stdin=io.BytesIO(CSV)), spooled(chunks)
+    whole, on_disk = concatenated(read_chunks("-", stdin=io.BytesIO(CSV))), spooled(chunks)
 
     assert [chunk.n_rows for chunk in chunks] == [5, 5, 5, 5, 3]
     assert cells(on_disk) == cells(whole)
@@ -97,7 +97,7 @@ def test_parquet_in_row_groups_is_the_table(tmp_path: Path) -> None:
 
     on_disk = spooled(read_chunks(source, stdin=io.BytesIO(), categorical=["c"]))
 
-    assert cells(on_disk) == cells(read_table(source, stdin=io.BytesIO(), categorical=["c"]))
+    assert cells(on_disk) == cells(concatenated(read_chunks(source, stdin=io.BytesIO(), categorical=["c"])))
     assert on_disk.column("b").tolist() == ["x", "y", None] * 9
     assert on_disk.column("c").tolist() == ["1", "2", "3"] * 9
 

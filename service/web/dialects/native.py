@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import simdjson
 
-from service.errors import ServiceError
+from service.errors import OutOfMemory, ServiceError
 from service.serving.data_plane import DataPlane
 from service.store.model_store import StoredModel
 from service.store.names import ModelRef
@@ -73,6 +73,10 @@ class NativeDialect:
             return self._answer(call, resolve, parser, most_bytes)
         except ServiceError as error:
             return problem_answer(error, call.request_id, call.root_path)
+        except MemoryError:
+            log.warning("not enough memory for a request", extra=request_fields(call.request_id, call.headers))
+            want = OutOfMemory("there is not enough memory for this request now; send fewer rows, or try again later")
+            return problem_answer(want, call.request_id, call.root_path)
         except Exception:
             log.exception("a defect", extra=request_fields(call.request_id, call.headers))
             defect = InternalError("an internal error; the log has it under this request id")
