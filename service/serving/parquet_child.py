@@ -3,14 +3,15 @@
 A file of a few hundred bytes can say that it holds gigabytes, and what decodes it is not written in Python: whatever
 happens here, happens to a process that the parent can afford to lose.
 
-Standard output: for each chunk of rows one line of JSON (``Chunk``) and its numbers, then a line that has the end, or the
-error.
+Standard output: for each chunk of rows one line of JSON (``Chunk``) and its numbers, then a line that has the end, the
+error, or the traceback of a defect.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+import traceback
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -81,6 +82,8 @@ def main(arguments: list[str], stdout: BinaryIO) -> None:
         last = {"error": as_json(error)}
     except MemoryError:
         last = {"error": as_json(OutOfMemory(NOT_ENOUGH))}
+    except Exception:  # noqa: BLE001 — a defect is the parent's to tell
+        last = {"error": None, "defect": traceback.format_exc()}
     stdout.write(json.dumps(last).encode() + b"\n")
     stdout.flush()
 

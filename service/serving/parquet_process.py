@@ -43,10 +43,12 @@ def confined_parquet_chunks(path: Path, memory_bytes: int = MEMORY_BYTES) -> Gen
             said = json.loads(line)
             if "error" not in said:
                 yield _table(Chunk(**said), stdout, child)
-            elif said["error"] is None:
-                return
-            else:
+            elif said["error"] is not None:
                 raise as_error(said["error"])
+            elif "defect" in said:
+                raise RuntimeError(said["defect"])
+            else:
+                return
 
 
 @contextmanager

@@ -277,6 +277,17 @@ def test_a_reader_that_crashes_is_a_damaged_file(
     assert capfd.readouterr().err == ""
 
 
+def test_a_defect_of_the_reader_is_no_bad_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What goes wrong in Python in the process that reads is told with its traceback, as a defect and not as bad data."""
+    table({"a": A})(tmp_path / "t.parquet")
+    (tmp_path / "pyarrow").mkdir()
+    (tmp_path / "pyarrow/__init__.py").write_text("1 / 0")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+    with pytest.raises(RuntimeError, match="ZeroDivisionError"):
+        list(confined_parquet_chunks(tmp_path / "t.parquet"))
+
+
 def test_tables_are_the_same_from_either_process(tmp_path: Path) -> None:
     """Numbers bit for bit, texts, missing cells and odd names come from the child as the reader makes them."""
     columns = {
