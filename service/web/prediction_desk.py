@@ -9,7 +9,7 @@ from service.errors import ServiceError
 from service.serving.data_plane import DataPlane
 from service.serving.metrics import Metrics
 from service.web.call import Answer, Asks, Call
-from service.web.dialects.native import NativeDialect
+from service.web.dialects.native import NativeDialect, no_memory
 from service.web.errors import PreparedProblem, problem_answer
 from service.web.keys.gate import Gate
 from service.web.load import Load
@@ -91,6 +91,9 @@ class PredictionDesk:
             )
         except ServiceError as error:
             return problem_answer(error, call.request_id, call.root_path)
+        except MemoryError:
+            # The parts of its body could not be put together.
+            return problem_answer(no_memory(), call.request_id, call.root_path)
         finally:
             self._metrics.ended()
 

@@ -75,8 +75,7 @@ class NativeDialect:
             return problem_answer(error, call.request_id, call.root_path)
         except MemoryError:
             log.warning("not enough memory for a request", extra=request_fields(call.request_id, call.headers))
-            want = OutOfMemory("there is not enough memory for this request now; send fewer rows, or try again later")
-            return problem_answer(want, call.request_id, call.root_path)
+            return problem_answer(no_memory(), call.request_id, call.root_path)
         except Exception:
             log.exception("a defect", extra=request_fields(call.request_id, call.headers))
             defect = InternalError("an internal error; the log has it under this request id")
@@ -188,6 +187,11 @@ def asks_of(path: str, query: bytes, headers: Mapping[str, str]) -> Asks:
         is_gzip=is_gzip(headers),
         timeout_s=timeout_of(headers),
     )
+
+
+def no_memory() -> OutOfMemory:
+    """The refusal of what the memory of the process does not suffice for."""
+    return OutOfMemory("there is not enough memory for this request now; send fewer rows, or try again later")
 
 
 def decode(body: bytes, schema: Schema, limits: Limits, *, is_csv: bool) -> Table:
