@@ -265,7 +265,7 @@ class GuardedProtocol(HttpToolsProtocol):
             if now - self._stalled_at > STALLED_S:
                 self.transport.abort()
         elif self._phase is Phase.LAST:
-            if now - self._since > LINGER_S:
+            if self._is_silent and now - self._since > LINGER_S:
                 self.transport.close()
         elif self._phase is Phase.IDLE:
             if not self.is_answering and now - self._heard_at > self.timeout_keep_alive:

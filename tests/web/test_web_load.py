@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import json
 import threading
+import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -16,10 +17,12 @@ from fastapi import FastAPI
 from starlette.requests import ClientDisconnect
 from wire import Wire, on_wire, request
 
+from service.web import guarded_protocol
 from service.web.call import Answer, Call
 from service.web.dialects.native import NativeDialect
 from service.web.errors import DeadlineExceeded, TemporaryReducedCapacity
 from service.web.load import FREE_BYTES, THREADS, Load
+from service.web.watch import LOOK_S
 
 pytest_plugins = ("served",)
 
@@ -212,6 +215,20 @@ def test_a_client_says_how_long_it_waits(slow: tuple[Wire, Gate]) -> None:
     assert [one.reply().status for one in busy] == [200, 200]
     for one in busy:
         one.close()
+
+
+def test_an_answer_that_takes_long_is_not_cut_off_by_a_mistake_behind_it(
+    slow: tuple[Wire, Gate], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is owed comes first, however long it takes; the refusal of what came after it is the last answer."""
+    wire, gate = slow
+    monkeypatch.setattr(guarded_protocol, "LINGER_S", 0.01)
+
+    wire.send(request("POST", TARGET, body=LONG) + b"BAD\r\n\r\n")
+    time.sleep(3 * LOOK_S)
+    gate.is_open.set()
+
+    assert [wire.reply().status, wire.reply().status] == [200, 400]
 
 
 def test_what_inflates_to_a_long_body_is_answered_by_a_thread(
