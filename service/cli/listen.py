@@ -133,6 +133,7 @@ class Server(uvicorn.Server):
             self.server_state.default_headers = [*self.server_state.default_headers, (b"connection", b"close")]
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """See the class."""
         self._begin_to_drain()
         self._before_stop()
         for _ in range(LAST_LOOKS):

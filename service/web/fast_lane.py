@@ -19,10 +19,11 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from service.errors import ServiceError
 from service.web.call import Answer, Asks, Call
 from service.web.dialects.native import AT_ONCE_BYTES, PREDICT, PREDICT_PROBA, asks_of
-from service.web.guarded_protocol import END_OF_LINE, GuardedProtocol, Phase
+from service.web.guarded_protocol import END_OF_LINE, GuardedProtocol
 from service.web.keys.gate import KEY_HEADERS
 from service.web.load import TIMEOUT
 from service.web.prediction_desk import READ_HEADERS, PredictionDesk
+from service.web.tally import Phase
 from service.web.watch import Watch
 
 log = logging.getLogger("logitd.web")
@@ -37,7 +38,7 @@ USED = frozenset(
     {
         *("connection_lost", "connection_made", "data_received", "on_body", "on_headers_complete", "on_message_begin"),
         *("on_message_complete", "on_response_complete", "pause_writing", "resume_writing", "shutdown"),
-        *("eof_received", "on_header", "connections", "pipeline", "_start_asgi_task"),
+        *("eof_received", "on_header", "connections", "pipeline"),
         *("_unset_keepalive_if_required", "timeout_keep_alive", "timeout_keep_alive_task"),
         *("cycle", "expect_100_continue", "flow", "headers", "loop", "parser", "server_state", "tasks", "transport"),
     }
@@ -105,7 +106,7 @@ class FastLane(GuardedProtocol):
     def data_received(self, data: bytes) -> None:
         """Answer at once what is one whole request with a known head; the parser gets all else."""
         self._heard_at = self.loop.time()
-        if self._phase is Phase.IDLE and not self.is_answering and not self._is_surplus:
+        if self._phase is Phase.IDLE and not (self.is_answering or self._is_surplus or self._backlog):
             end = data.find(END_OF_HEAD) + len(END_OF_HEAD)
             request = self.known_heads.get(data[:end])
             if request is not None and len(data) == end + request.length:

@@ -8,15 +8,14 @@ Source: RFC 9112, sections 3, 5, 6 and 11.2.
 from __future__ import annotations
 
 import asyncio
-from enum import Enum
 from typing import Any, ClassVar
 
 import httptools
-from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from service.errors import ServiceError
 from service.web.errors import RequestTimeout, TemporaryReducedCapacity
+from service.web.flow import Flow
 from service.web.gentle_transport import GentleTransport
 from service.web.prediction_desk import PredictionDesk
 from service.web.request_head import (
@@ -27,27 +26,16 @@ from service.web.request_head import (
     refusal_of,
     without_upgrade,
 )
-from service.web.tally import Tally
+from service.web.tally import Phase, Tally
 from service.web.watch import LOOK_S, Watch
 
-# From the first byte of a head to its last; from there to the last of the body, and a second more for each KiB of it.
-HEAD_S, BODY_S, LONGEST_BODY_S = 5.0, 10.0, 120.0
-BYTES_A_SECOND = 1024
 # For the client to read the refusal before the connection is gone; for it to take what it is owed.
 LINGER_S, STALLED_S = 2.0, 60.0
-MOST_PIPELINED = 256
+# What one connection may have waiting for its turn as requests; the rest waits as bytes, and no more is read.
+MOST_PIPELINED, PIECE_BYTES = 256, 8 << 10
 END_OF_LINE = b"\r\n"
 HEALTH = frozenset({b"/livez", b"/readyz", b"/healthz"})
 LAST = {"Connection": "close"}
-
-
-class Phase(Enum):
-    """Where a connection is in what it receives; LAST: it has had its last answer, and what it sends is passed over."""
-
-    IDLE = "idle"
-    HEAD = "head"
-    BODY = "body"
-    LAST = "last"
 
 
 class GuardedProtocol(HttpToolsProtocol):
@@ -73,9 +61,11 @@ class GuardedProtocol(HttpToolsProtocol):
         self._plain_head = b""
         # A refusal that comes after answers to earlier requests.
         self._last_words = b""
+        self._backlog = b""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._flow = self.flow = Flow(transport)
         most = self.desk.load.most_connections
         self._is_surplus = most is not None and len(self.connections) > most
         self.watch.begin(self.loop, self.connections)
@@ -86,6 +76,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._let_go()
         # Nobody is there for the answers.
         self.pipeline.clear()
+        self._backlog = b""
         if self._running is not None:
             self._running.disconnected = True
             self._running.message_event.set()
@@ -96,11 +87,21 @@ class GuardedProtocol(HttpToolsProtocol):
         self._feed(data)
 
     def _feed(self, data: bytes) -> None:
-        if self._phase is Phase.LAST:
-            return
-        self._tally.n_fed = len(data)
+        """Parse ``data``, and what there is no room for now when there is; piece by piece, to see how much it becomes."""
+        rest = memoryview(self._backlog + data if self._backlog else data)
+        while rest and len(self.pipeline) < MOST_PIPELINED:
+            if self._phase is Phase.LAST:
+                rest = rest[:0]
+                break
+            self._feed_piece(rest[:PIECE_BYTES])
+            rest = rest[PIECE_BYTES:]
+        self._backlog = bytes(rest)
+        self._flow.hold_back(is_full=bool(self._backlog))
+
+    def _feed_piece(self, piece: memoryview) -> None:
+        self._tally.n_fed = len(piece)
         try:
-            self._parse(data)
+            self._parse(piece)
             if self._phase is Phase.HEAD:
                 self._tally.check_head(len(self.url))
             elif self._phase is Phase.BODY:
@@ -110,8 +111,7 @@ class GuardedProtocol(HttpToolsProtocol):
         except httptools.HttpParserError as error:
             self._refuse(refusal_of(error))
 
-    def _parse(self, data: bytes) -> None:
-        rest = memoryview(data)
+    def _parse(self, rest: memoryview) -> None:
         while rest or self._plain_head:
             head, self._plain_head = self._plain_head, b""
             try:
@@ -160,10 +160,10 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def handle_head(self) -> None:
         """Start answering the request whose head is complete and in order."""
-        if len(self.pipeline) >= MOST_PIPELINED:
-            raise TemporaryReducedCapacity(f"{MOST_PIPELINED} requests of this connection wait for their answers")
         super().on_headers_complete()
         self._own_cycle = self.cycle
+        if not (self.pipeline and self.pipeline[0][0] is self.cycle):
+            self._running = self.cycle
         self.cycle.transport = GentleTransport(self.transport, self.close_gently)  # type: ignore[assignment]
         # What trails a body is not to pass for headers: the list is the application's by now.
         self.headers = []
@@ -215,18 +215,24 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
+        # uvicorn starts the one that has waited longest.
+        self._running = self.pipeline[-1][0] if self.pipeline else None
         super().on_response_complete()
         self._unset_keepalive_if_required()
         self._let_go()
         self._heard_at = self.loop.time()
         if self._phase is Phase.LAST and not self._is_running:
             self._say_last_words()
-        elif self._is_ended and not self.is_answering:
-            self.transport.close()
+            return
+        if self._backlog:
+            self._feed(b"")
+        self._close_if_done()
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        self._running = cycle
-        super()._start_asgi_task(cycle, app)
+    def _close_if_done(self) -> None:
+        """Close when the client sends no more, and nothing that it sent whole waits for an answer."""
+        is_cut = self._running is self._own_cycle and self._phase is Phase.BODY
+        if self._is_ended and not self._backlog and (is_cut or not (self._is_running or self.pipeline)):
+            self.transport.close()
 
     @property
     def _is_running(self) -> bool:
@@ -241,8 +247,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def eof_received(self) -> bool:  # type: ignore[override]
         """The client sends no more, and may still read: what it is owed comes first."""
         self._is_ended = True
-        if not (self.is_answering and self._phase is Phase.IDLE):
-            self.transport.close()
+        self._close_if_done()
         # TLS knows no half-closed connections, and asyncio complains of those who want one.
         return self.transport.get_extra_info("sslcontext") is None
 
@@ -273,14 +278,9 @@ class GuardedProtocol(HttpToolsProtocol):
         elif self.flow.read_paused or (self._phase is Phase.HEAD and self.is_answering):
             # It is not the client that keeps this one waiting.
             self._since += LOOK_S
-        elif now - self._since > self._patience():
+        elif now - self._since > self._tally.patience_s(self._phase):
             what = "header fields" if self._phase is Phase.HEAD else "body"
             self._refuse(RequestTimeout(f"the {what} did not arrive in time"))
-
-    def _patience(self) -> float:
-        if self._phase is Phase.HEAD:
-            return HEAD_S
-        return min(BODY_S + self._tally.body_bytes / BYTES_A_SECOND, LONGEST_BODY_S)
 
     def _refuse(self, error: ServiceError) -> None:
         """Answer what is being received with a problem, as the last answer of this connection."""

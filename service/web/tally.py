@@ -1,12 +1,27 @@
-"""``Tally``: the bytes of one request as it arrives, and where they are too many."""
+"""``Tally``: the bytes of one request as it arrives, where they are too many, and for how long they are waited for."""
 
 from __future__ import annotations
+
+from enum import Enum
 
 from service.web.errors import TooManyChunks
 from service.web.request_head import MOST_HEADER_BYTES, MOST_URL_BYTES, headers_too_large, uri_too_long
 
 # Of a chunk its size and two ends of lines; extensions and trailers are passed over, and may have as much as a head.
 MOST_CHUNKS, BYTES_AROUND_A_CHUNK = 1 << 16, 16
+
+# From the first byte of a head to its last; from there to the last of the body, and a second more for each KiB of it.
+HEAD_S, BODY_S, LONGEST_BODY_S = 5.0, 10.0, 120.0
+BYTES_A_SECOND = 1024
+
+
+class Phase(Enum):
+    """Where a connection is in what it receives; LAST: it has had its last answer, and what it sends is passed over."""
+
+    IDLE = "idle"
+    HEAD = "head"
+    BODY = "body"
+    LAST = "last"
 
 
 class Tally:
@@ -53,3 +68,9 @@ class Tally:
         self._overhead += self.n_fed
         if self._overhead > MOST_HEADER_BYTES + self.n_chunks * BYTES_AROUND_A_CHUNK:
             raise TooManyChunks("there are too many bytes around the chunks of the body")
+
+    def patience_s(self, phase: Phase) -> float:
+        """Seconds that a head may take, or the body so far."""
+        if phase is Phase.HEAD:
+            return HEAD_S
+        return min(BODY_S + self.body_bytes / BYTES_A_SECOND, LONGEST_BODY_S)
