@@ -10,11 +10,12 @@ import numpy as np
 
 from hardening.load.processes import OTHER, Look
 
-# What a process grows into at first is no leak: half of a short life, two minutes of a long one.
-WARM_SHARE, WARM_S = 0.5, 120.0
+# What a process grows into at first is no leak: half of a short life, ten minutes of a long one.  That long memory takes
+# to be as broken up as it will ever be by bodies of all sizes.
+WARM_SHARE, WARM_S = 0.5, 600.0
 # Fewer looks than this, a second apart, say nothing.
 LEAST_LOOKS = 20
-# Both slope and growth have to be passed.  Large requests make memory go up and down by tens of MiB: over half a minute
+# Slope and growth have to be passed, and the highest look of the last third must tower over that of the first.  Large requests make memory go up and down by tens of MiB: over half a minute
 # that may look like growth, over more it may not.
 MOST_KIB_PER_MIN = 256.0
 LONG_S, MOST_GROWTH_KIB, MOST_SHORT_GROWTH_KIB = 300.0, 16 * 1024.0, 64 * 1024.0
@@ -60,7 +61,12 @@ class Life:
 
     def _grows(self) -> bool:
         most = MOST_GROWTH_KIB if self._warm_s() > LONG_S else MOST_SHORT_GROWTH_KIB
-        return self.slope() > MOST_KIB_PER_MIN and self.growth_kib() > most
+        return self.slope() > MOST_KIB_PER_MIN and self.growth_kib() > most and self._towers_by() > most / 2
+
+    def _towers_by(self) -> int:
+        _, rss = self._warm()
+        third = len(rss) // 3
+        return max(rss[-third:]) - max(rss[:third])
 
     def _warm_s(self) -> float:
         at, _ = self._warm()
