@@ -21,7 +21,7 @@ from service.web.call import Answer, Asks, Call
 from service.web.dialects.native import AT_ONCE_BYTES, PREDICT, PREDICT_PROBA, asks_of
 from service.web.guarded_protocol import END_OF_LINE, GuardedProtocol
 from service.web.keys.gate import KEY_HEADERS
-from service.web.load import TIMEOUT
+from service.web.load import FREE_BYTES, TIMEOUT
 from service.web.prediction_desk import READ_HEADERS, PredictionDesk
 from service.web.tally import Phase
 from service.web.watch import Watch
@@ -38,7 +38,7 @@ USED = frozenset(
     {
         *("connection_lost", "connection_made", "data_received", "on_body", "on_headers_complete", "on_message_begin"),
         *("on_message_complete", "on_response_complete", "pause_writing", "resume_writing", "shutdown"),
-        *("eof_received", "on_header", "connections", "pipeline"),
+        *("eof_received", "connections", "pipeline"),
         *("_unset_keepalive_if_required", "timeout_keep_alive", "timeout_keep_alive_task"),
         *("cycle", "expect_100_continue", "flow", "headers", "loop", "parser", "server_state", "tasks", "transport"),
     }
@@ -201,7 +201,8 @@ class FastLane(GuardedProtocol):
         if self._request is None:
             super().handle_body(body)
         else:
-            self.hold(len(body))
+            if self._request.length > FREE_BYTES:
+                self.hold(len(body))
             self._parts.append(body)
 
     def handle_end(self) -> None:

@@ -19,10 +19,8 @@ from service.web.flow import Flow
 from service.web.gentle_transport import GentleTransport
 from service.web.prediction_desk import PredictionDesk
 from service.web.request_head import (
-    MOST_HEADERS,
     check_head,
     check_trailers,
-    headers_too_large,
     refusal_of,
     without_upgrade,
 )
@@ -88,6 +86,10 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _feed(self, data: bytes) -> None:
         """Parse ``data``, and what there is no room for now when there is; piece by piece, to see how much it becomes."""
+        if len(data) <= PIECE_BYTES and not self._backlog and not self.pipeline:
+            if self._phase is not Phase.LAST:
+                self._feed_piece(data)
+            return
         rest = memoryview(self._backlog + data if self._backlog else data)
         while rest and len(self.pipeline) < MOST_PIPELINED:
             if self._phase is Phase.LAST:
@@ -98,10 +100,13 @@ class GuardedProtocol(HttpToolsProtocol):
         self._backlog = bytes(rest)
         self._flow.hold_back(is_full=bool(self._backlog))
 
-    def _feed_piece(self, piece: memoryview) -> None:
+    def _feed_piece(self, piece: bytes | memoryview) -> None:
         self._tally.n_fed = len(piece)
         try:
-            self._parse(piece)
+            try:
+                self.parser.feed_data(piece)
+            except httptools.HttpParserUpgrade as upgrade:
+                self._go_on_without_upgrade(piece[upgrade.args[0] :])
             if self._phase is Phase.HEAD:
                 self._tally.check_head(len(self.url))
             elif self._phase is Phase.BODY:
@@ -111,12 +116,12 @@ class GuardedProtocol(HttpToolsProtocol):
         except httptools.HttpParserError as error:
             self._refuse(refusal_of(error))
 
-    def _parse(self, rest: memoryview) -> None:
+    def _go_on_without_upgrade(self, rest: bytes | memoryview) -> None:
+        """The parser takes what follows a wish to upgrade for another protocol; here it is the body."""
         while rest or self._plain_head:
             head, self._plain_head = self._plain_head, b""
             try:
                 if head:
-                    # The parser takes what follows a wish to upgrade for another protocol; here it is the body.
                     self.parser = httptools.HttpRequestParser(self)
                     self.parser.feed_data(head)
                 self.parser.feed_data(rest)
@@ -136,21 +141,17 @@ class GuardedProtocol(HttpToolsProtocol):
         self.message_begins()
         super().on_message_begin()
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """As uvicorn's, up to so many, of a head or behind a body."""
-        name, value = name.lower(), value.rstrip(b" \t")
-        if name == b"expect" and value.lower() == b"100-continue":
-            self.expect_100_continue = True
-        self.headers.append((name, value))
-        if len(self.headers) > MOST_HEADERS:
-            raise headers_too_large()
-
     def on_headers_complete(self) -> None:
-        self._check_head()
+        version, method = self.parser.get_http_version(), self.parser.get_method()
+        check_head(method, self.url, version, self.headers)
+        if self._is_surplus and self.url.partition(b"?")[0] not in HEALTH:
+            raise TemporaryReducedCapacity(
+                "there are as many connections as this service keeps", hint="use one for several requests"
+            )
         if self.parser.should_upgrade():
-            self._plain_head = without_upgrade(*self._head())
+            self._plain_head = without_upgrade(method, self.url, version, self.headers)
             return
-        if self.parser.get_http_version() == "1.0":
+        if version == "1.0":
             # That version knows no interim answers.
             self.expect_100_continue = False
         self._phase = Phase.BODY
@@ -167,16 +168,6 @@ class GuardedProtocol(HttpToolsProtocol):
         self.cycle.transport = GentleTransport(self.transport, self.close_gently)  # type: ignore[assignment]
         # What trails a body is not to pass for headers: the list is the application's by now.
         self.headers = []
-
-    def _head(self) -> tuple[bytes, bytes, str, list[tuple[bytes, bytes]]]:
-        return self.parser.get_method(), self.url, self.parser.get_http_version(), self.headers
-
-    def _check_head(self) -> None:
-        check_head(*self._head())
-        if self._is_surplus and self.url.partition(b"?")[0] not in HEALTH:
-            raise TemporaryReducedCapacity(
-                "there are as many connections as this service keeps", hint="use one for several requests"
-            )
 
     def on_chunk_header(self) -> None:
         """A parser's callback, which uvicorn has no use for."""
@@ -199,8 +190,9 @@ class GuardedProtocol(HttpToolsProtocol):
         self._held += n_bytes
 
     def _let_go(self) -> None:
-        self.desk.load.let_go(self._held)
-        self._held = 0
+        if self._held:
+            self.desk.load.let_go(self._held)
+            self._held = 0
 
     def on_message_complete(self) -> None:
         if self._plain_head:
@@ -330,6 +322,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def _say_no_more(self) -> None:
         self._phase = Phase.LAST
         self._is_silent = True
+        self.headers = []
         self._since = self.loop.time()
         self._let_go()
         if self._is_ended:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 import httptools
 
@@ -22,8 +23,10 @@ MOST_PORT = 65_535
 # RFC 3986, section 3.2: a name or address, perhaps a port, and no user, path or list.
 AUTHORITY = rb"(?:(?:[A-Za-z0-9._~!$&'()*+;=-]|%[0-9A-Fa-f]{2})+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{0,5}))?"
 HOST = re.compile(AUTHORITY)
-# A path, or a whole URL, as clients send it to a proxy.
-TARGET = re.compile(rb"/.*|[Hh][Tt][Tt][Pp][Ss]?://" + AUTHORITY + rb"(?:[/?].*)?", re.DOTALL)
+# A whole URL, as clients send it to a proxy.
+TARGET = re.compile(rb"[Hh][Tt][Tt][Pp][Ss]?://" + AUTHORITY + rb"(?:[/?][^#]*)?")
+# Known to be in order, since most requests name one of a few.
+MOST_HOSTS = 256
 
 
 def check_head(method: bytes, target: bytes, version: str, headers: Sequence[tuple[bytes, bytes]]) -> None:
@@ -35,7 +38,8 @@ def check_head(method: bytes, target: bytes, version: str, headers: Sequence[tup
         raise HttpVersionNotSupported("send HTTP/1.1")
     if len(target) > MOST_URL_BYTES:
         raise uri_too_long()
-    if method == b"CONNECT" or b"#" in target or not TARGET.fullmatch(target):
+    is_path = target[:1] == b"/" and b"#" not in target
+    if method == b"CONNECT" or not (is_path or TARGET.fullmatch(target)):
         raise InvalidRequest("the request target must be a path")
     check_headers(headers, version)
 
@@ -44,22 +48,29 @@ def check_headers(headers: Sequence[tuple[bytes, bytes]], version: str) -> None:
     """See ``check_head``."""
     if len(headers) > MOST_HEADERS:
         raise headers_too_large()
-    n_bytes = n_hosts = 0
+    n_bytes, hosts = 4 * len(headers), []
     for name, value in headers:
-        n_bytes += len(name) + len(value) + 4
+        n_bytes += len(name) + len(value)
         if name == b"host":
-            n_hosts += 1
-            host = HOST.fullmatch(value)
-            if host is None or int(host[1] or b"0") > MOST_PORT:
-                raise InvalidRequest("the header Host must be a name or an address, with or without a port")
-        elif name == b"content-length" and value[:1] == b"0" and value != b"0":
-            raise InvalidRequest("the Content-Length must be a number without leading zeros")
-        elif name == b"transfer-encoding" and (value.lower() != b"chunked" or version == "1.0"):
+            hosts.append(value)
+        elif name == b"content-length":
+            if value[:1] == b"0" and value != b"0":
+                raise InvalidRequest("the Content-Length must be a number without leading zeros")
+        elif name == b"transfer-encoding" and (value.strip().lower() != b"chunked" or version == "1.0"):
             raise InvalidRequest("the Transfer-Encoding must be chunked, in HTTP/1.1")
     if n_bytes > MOST_HEADER_BYTES:
         raise headers_too_large()
-    if n_hosts > 1 or (n_hosts == 0 and version == "1.1"):
+    if len(hosts) > 1 or (not hosts and version == "1.1"):
         raise InvalidRequest("there must be one header Host")
+    if hosts and not is_host(hosts[0].rstrip(b" \t")):
+        raise InvalidRequest("the header Host must be a name or an address, with or without a port")
+
+
+@lru_cache(MOST_HOSTS)
+def is_host(value: bytes) -> bool:
+    """Whether this can be the header Host: RFC 3986, section 3.2, without a user."""
+    found = HOST.fullmatch(value)
+    return found is not None and int(found[1] or b"0") <= MOST_PORT
 
 
 def headers_too_large() -> HeadersTooLarge:
