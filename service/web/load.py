@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Mapping
 from time import perf_counter_ns
 from typing import TypeVar
@@ -14,7 +15,7 @@ from service.web.errors import DeadlineExceeded, InvalidHeader, TemporaryReduced
 from service.web.query import NUMBER
 
 # They share the interpreter's lock with the event loop: more of them finish no sooner, and keep it waiting longer.
-THREADS = 2
+THREADS = min(2, len(os.sched_getaffinity(0)))
 # Of bodies that are being received or answered, over all connections.
 MOST_BYTES = 256 << 20
 # Where one connection may always go, so that short requests get in while others are long.
