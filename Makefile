@@ -7,7 +7,7 @@ BIN := .venv/bin
 OLDEST_UVICORN := 0.40.0
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes --only-binary :all:
 
-.PHONY: serve setup test test-oldest check lint types floors docs format crash soak overload restarts crowd bench bench-training \
+.PHONY: serve setup test test-oldest check lint types floors docs format crash fuzz soak overload restarts crowd bench bench-training \
 	bench-extra bench-serving models lock sbom clean
 
 serve: .venv/serve            ## serve the shipped models on http://$(HOST):$(PORT)
@@ -71,6 +71,9 @@ restarts: .venv/serve         ## 100 rolling restarts of two instances under loa
 
 crowd: .venv/serve            ## a thousand slow clients beside normal traffic (CROWD="--seconds 10")
 	$(BIN)/python -m hardening.crowd $(CROWD)
+
+fuzz: .venv/test              ## hostile requests for a running service (FUZZ="--requests 100000", FUZZ="--minutes 2")
+	$(BIN)/python -m hardening.fuzz $(FUZZ)
 
 lock: .venv/check             ## write requirements/*.lock anew
 	$(BIN)/python requirements/lock.py

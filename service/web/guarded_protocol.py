@@ -306,7 +306,9 @@ class GuardedProtocol(HttpToolsProtocol):
         answer, own = self.desk.refuse(error, LAST)
         length = b"content-length: %d\r\n" % len(answer.body)
         head = (STATUS_LINE[answer.status], self._default_lines(), answer.head.wire, length, own, END_OF_LINE)
-        return b"".join((*head, answer.body))
+        # Without a target the method is that of the request before.
+        is_to_head = bool(self.url) and self.parser.get_method() == b"HEAD"
+        return b"".join(head if is_to_head else (*head, answer.body))
 
     def close_gently(self) -> None:
         """Close after an answer, but read on for a moment what a client sends that has not seen it yet.

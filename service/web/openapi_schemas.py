@@ -13,6 +13,7 @@ from pydantic.json_schema import models_json_schema
 from service.store.aliases import MAX_REASON_LENGTH, AliasEntry, HistoryEntry
 from service.store.manifest import Manifest
 from service.store.names import NAME, RESERVED_ALIAS, VERSION
+from service.store.signature import SignatureState
 from service.training.options import TrainingOptions
 from service.web.request_id import REQUEST_ID
 
@@ -191,7 +192,8 @@ def components() -> dict[str, Any]:
     )
     described = models["$defs"]
     manifest, entry = described.pop("Manifest"), described["AliasEntry"]
-    described["Version"] = _with(manifest, coefficients=array(ref("Coefficient")))
+    signature = {"enum": [state.value for state in SignatureState]}
+    described["Version"] = _with(manifest, coefficients=array(ref("Coefficient")), signature=signature)
     described["Alias"] = _with(entry, model=MODEL_NAME, alias=ALIAS_NAME)
     responses = {
         PROBLEM: _refusal("A problem (RFC 9457)"),

@@ -84,3 +84,25 @@ def test_odd_requests_do_not_overtake_a_good_one(service: RawService, row: Row) 
         if reply is not None or not row.closes or 200 in row.statuses:
             check_answer(row, reply)
         check_end(row, line)
+
+
+@pytest.mark.parametrize("version", ["1.1", "7.3"])
+@pytest.mark.parametrize("before", [b"", GOOD], ids=["alone", "behind another"])
+def test_the_refusal_of_a_head_has_no_body(service: RawService, before: bytes, version: str) -> None:
+    """Whether the Host or the version of HTTP is why: the length is told, and nothing comes after the header fields."""
+    with service.line() as line:
+        line.say([before + f"HEAD /models HTTP/{version}\r\nHost: a,b\r\n\r\n".encode()])
+        said = b"".join(iter(lambda: line.socket.recv(1 << 16), b""))
+
+    assert said.endswith(b"\r\n\r\n")
+    assert b"\r\nconnection: close\r\n" in said.rpartition(b"HTTP/1.1 ")[2]
+
+
+def test_what_comes_after_a_head_is_refused_with_a_body(service: RawService) -> None:
+    """What is no request has no method, whatever the request before it had."""
+    with service.line() as line:
+        line.say([b"HEAD /livez HTTP/1.1\r\nHost: a\r\n\r\n\x00\xff\r\n\r\n"])
+        said = b"".join(iter(lambda: line.socket.recv(1 << 16), b""))
+
+    assert said.count(b"\r\n\r\n") == 2
+    assert said.endswith(b"}\n")

@@ -1,0 +1,1 @@
+"""Hostile requests for a running service: see ``hardening/README.md``."""

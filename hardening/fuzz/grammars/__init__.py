@@ -1,0 +1,1 @@
+"""Grammars of hypothesis: bodies, queries, headers and paths that are nearly right."""
