@@ -142,6 +142,7 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
+        """Check the head, and start answering; one that wishes an upgrade is read once more, without that wish."""
         version, method = self.parser.get_http_version(), self.parser.get_method()
         check_head(method, self.url, version, self.headers)
         if self._is_surplus and self.url.partition(b"?")[0] not in HEALTH:
