@@ -42,7 +42,12 @@ class LateFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """One line."""
-        return self._lines.format(record)
+        try:
+            lines = self._lines
+        except ImportError:
+            # A broken installation must not end without a word.
+            lines = logging.Formatter()
+        return lines.format(record)
 
 
 @contextmanager
