@@ -46,7 +46,7 @@ class LateFormatter(logging.Formatter):
             lines = self._lines
         except ImportError:
             # A broken installation must not end without a word.
-            lines = logging.Formatter()
+            return f"{record.levelname} {record.name}: {record.getMessage()} (structlog is not installed)"
         return lines.format(record)
 
 

@@ -154,3 +154,11 @@ def test_a_worker_that_ends_well_leaves_no_calls(tmp_path: Path) -> None:
 
     assert last_calls(str(tmp_path), os.getpid()) == ""
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_installation_without_structlog_says_so() -> None:
+    """The process does not end without a word, and not with the exception's either."""
+    code, said = run(f"sys.modules['structlog'] = None\nraise ValueError({SECRET})")
+
+    assert code == 1
+    assert said == "CRITICAL logitd.process: the process ends by a defect (structlog is not installed)\n"
