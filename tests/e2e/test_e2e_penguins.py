@@ -122,7 +122,7 @@ def test_missing_cells_are_imputed_and_indicated(penguins: Service, rows: list[d
 @pytest.mark.parametrize(
     ("change", "slug", "pointer"),
     [
-        ({"island": "Mars"}, "unknown-category", "/instances/1/0"),
+        ({"island": "Mars"}, "unknown-category", "/instances/1/island"),
         ({"island": 7}, "wrong-type", "/instances/1/"),
         ({"year": "2007"}, "wrong-type", "/instances/1/"),
         ({"wings": 2}, "unknown-feature", "/instances/1"),

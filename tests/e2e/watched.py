@@ -63,7 +63,7 @@ EXPECTED = (
     Expected(SERVING, "exec", "<string>", r"inspect.py .*", "the same"),
     Expected("worker", "compile", r"def __create_fn__.*", r"dataclasses.py _create_fn", "`Orders`, in the main module"),
     Expected("worker", "exec", "<string>", r"dataclasses.py _create_fn", "the same"),
-    Expected("trainer", "compile", r"bool|int|str|dict\[str, str\]", r"typing.py .*", "pydantic reads the fields of `Job`"),
+    Expected("trainer", "compile", r"bool|int|str|str \| None|dict\[str, str\]", r"typing.py .*", "pydantic reads the fields of `Job`"),
     Expected("trainer", "exec", "<string>", r"typing.py .*", "the same"),
     Expected(ALL, "open", r"/.*/python\d+\.zip", r"zipfile.py __init__", "where Python looks for packages' metadata"),
     # Processes.
@@ -76,6 +76,7 @@ EXPECTED = (
     Expected("trainer", "open", r"/proc/self/(autogroup|oom_score_adj)", r"pathlib.py open", "a trainer steps back"),
     Expected("trainer", "open", r"/proc/self/maps", r"threadpoolctl.py .*", "which BLAS is loaded"),
     Expected(SERVING, "open", r"/proc/(\d+/stat|stat|self/(stat|limits))", r"pathlib.py open|process_collector.py .*", "/metrics"),
+    Expected("first", "open", r"/proc/self/cgroup|/sys/fs/cgroup/.*memory[a-z_.]*", r"pathlib.py open", "its memory"),
     Expected("first", "open", r"/proc/\d+/status", r"pathlib.py open", "whether a debugger holds a silent worker"),
 )  # fmt: skip
 
