@@ -16,7 +16,7 @@ from hardening.fuzz.judge import Finding
 FOLDER = Path("fuzz-failures")
 # Files of findings that read alike; there would be thousands.
 MOST_ALIKE = 3
-MOST_TRIES = 100
+MOST_TRIES = 60
 
 
 class Failures:

@@ -127,8 +127,8 @@ FRAMED: Mapping[str, SearchStrategy[Request]] = MappingProxyType(
 
 
 def kinds() -> dict[str, int]:
-    """Every class, and how many of it make a batch."""
-    return {kind: TRAIN_BATCH if kind in TRAINING else BATCH for kind in ("chunked", *FRAMED)}
+    """Every class, and how many of it make a batch: more than of mutations, whose classes are many."""
+    return {kind: TRAIN_BATCH if kind in TRAINING else 3 * BATCH for kind in ("chunked", *FRAMED)}
 
 
 def cases(kind: str, n: int, seed: str) -> list[Case]:
