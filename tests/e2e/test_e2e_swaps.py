@@ -49,7 +49,13 @@ def swap_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def swapped(swap_store: Path) -> Iterator[Service]:
     """The service over that store with two workers."""
     with serving(swap_store, LOGITD_WORKERS="2", LOGITD_DEFAULT_MODEL="abc") as service:
+        assert service.process.stderr is not None
+        # Each promotion is told; a log that nobody reads would hold the service up once the pipe is full.
+        reader = threading.Thread(target=service.process.stderr.read)
+        reader.start()
         yield service
+        service.stop()
+        reader.join()
 
 
 @dataclass
