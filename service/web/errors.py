@@ -140,7 +140,11 @@ STATUS: dict[type[ServiceError], int] = {
 }
 RETRY_AFTER_S = 5
 # Else the server would have to read on to find the next request, or cannot know where that begins.
-CLOSING = (PayloadTooLarge, InvalidRequest, RequestTimeout, UriTooLong, HeadersTooLarge, HttpVersionNotSupported)
+CLOSING = (
+    *(PayloadTooLarge, InvalidRequest, RequestTimeout, UriTooLong, HeadersTooLarge, HttpVersionNotSupported),
+    # Nor will there be an answer to the next one.
+    errors.Draining,
+)
 
 
 def status_of(kind: type[ServiceError]) -> int:

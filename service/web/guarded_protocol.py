@@ -325,7 +325,8 @@ class GuardedProtocol(HttpToolsProtocol):
     def _say_no_more(self) -> None:
         self._phase = Phase.LAST
         self._is_silent = True
-        self.headers = []
+        # What came of a head that is too long need not wait for the client to leave.
+        self.headers, self.scope = [], {}  # type: ignore[typeddict-item]
         self._since = self.loop.time()
         self._let_go()
         if self._is_ended:
