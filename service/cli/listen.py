@@ -40,6 +40,7 @@ STACK_BYTES = 1 << 20
 LAST_LOOKS = 5
 # For clients that keep connections: their next answer says that it is the last one.
 FAREWELL_S = 0.5
+CLOSE = (b"connection", b"close")
 # For a training to be ended, and its client to be told.
 TRAINER_S = 0.5
 # What a process may have open at most, and what it needs besides connections: some 25 and those of a training.
@@ -128,9 +129,14 @@ class Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
     def _begin_to_drain(self) -> None:
-        if not self._load.is_draining:
-            self._load.is_draining = True
-            self.server_state.default_headers = [*self.server_state.default_headers, (b"connection", b"close")]
+        self._load.is_draining = True
+        # uvicorn writes them anew each second, until it stops.
+        if CLOSE not in self.server_state.default_headers:
+            self.server_state.default_headers = [*self.server_state.default_headers, CLOSE]
+        for connection in tuple(self.server_state.connections):
+            cycle = getattr(connection, "cycle", None)
+            if cycle is not None:
+                cycle.keep_alive = False
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """See the class."""
