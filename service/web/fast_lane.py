@@ -183,7 +183,7 @@ class FastLane(GuardedProtocol):
         """What the head asks for, which is remembered; None where it is refused, or a browser may have sent it."""
         if "origin" in headers or "sec-fetch-site" in headers:
             return None
-        key = (path, query, *map(headers.get, ("content-type", "content-encoding", "x-request-timeout")))
+        key = (path, query, *map(headers.get, ("content-type", "content-encoding", TIMEOUT)))
         asks = self.known_asks.get(key)
         if asks is not None:
             return asks

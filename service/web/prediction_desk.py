@@ -12,7 +12,7 @@ from service.web.call import Answer, Asks, Call
 from service.web.dialects.native import NativeDialect, no_memory
 from service.web.errors import PreparedProblem, problem_answer
 from service.web.keys.gate import Gate
-from service.web.load import Load
+from service.web.load import TIMEOUT, Load
 from service.web.one_row import OneRow
 from service.web.request_id import request_id
 from service.web.request_log import RequestLog
@@ -31,7 +31,7 @@ READ_HEADERS = (
     "tracestate",
     "x-api-key",
     "x-request-id",
-    "x-request-timeout",
+    TIMEOUT,
 )
 
 MS, US = 1_000_000, 1_000

@@ -25,7 +25,7 @@ AUTHORITY = rb"(?:(?:[A-Za-z0-9._~!$&'()*+;=-]|%[0-9A-Fa-f]{2})+|\[[0-9A-Fa-f:.]
 HOST = re.compile(AUTHORITY)
 # A whole URL, as clients send it to a proxy.
 TARGET = re.compile(rb"[Hh][Tt][Tt][Pp][Ss]?://" + AUTHORITY + rb"(?:[/?][^#]*)?")
-# Known to be in order, since most requests name one of a few.
+# Hosts that are remembered: most requests name one of a few.
 MOST_HOSTS = 256
 
 
