@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from asking import abc_table, train_into
+from clock import Clock
 
 from service.errors import AliasNotFound, ModelNotFound, NoLiveModel, VersionNotFound
 from service.record import VersionDraft
@@ -22,16 +23,6 @@ pytest_plugins = ("served",)
 
 LIVE = ModelRef("abc")
 ROWS = Table(("a", "b", "c"), (np.array([1.0]), np.array([2.0]), np.array([3.0])), 1)
-
-
-class Clock:
-    """Seconds that pass when a test says so."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

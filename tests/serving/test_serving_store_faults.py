@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from asking import abc_table, train_into
+from clock import Clock
 
 from hardening.crash.tracing import Fault, is_permitted, traced
 from service.serving.registry import RETRY_S, ModelRegistry
@@ -18,16 +19,6 @@ LIVE = ModelRef("abc")
 READING = ("openat", "read", "newfstatat", "lstat", "stat", "fstat", "getdents64", "fcntl")
 # What a network file system says of a file that was replaced, and a disk of one that it cannot read.
 ERRORS = ("ESTALE", "EIO")
-
-
-class Clock:
-    """Seconds that pass when a test says so."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

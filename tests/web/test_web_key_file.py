@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 
 import pytest
+from clock import Clock
 from keys_on_disk import NOW, KeysOnDisk
 
 from service.errors import InvalidParameter, InvalidSettings, KeyNotFound
@@ -16,15 +17,6 @@ from service.web.keys.key_file import Scope, add_key, parse, read_keys, revoke_k
 from service.web.keys.key_ring import KeyRing, Keys
 
 DIGEST, OTHER, TIME = "a" * 64, "b" * 64, "2026-01-31T12:00:00Z"
-
-
-class Clock:
-    """A clock that is set by hand."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
@@ -170,7 +162,7 @@ def test_short_keys_are_never_known(tmp_path: Path) -> None:
 
 def test_the_ring_follows_its_file_within_a_second(keys: KeysOnDisk) -> None:
     """The file is looked at once a second: a key that was revoked counts no longer than that."""
-    clock = Clock()
+    clock = Clock(0.0)
     ring = KeyRing(keys.path, clock=clock)
     text = keys.by_scope["train"]
     assert ring.current().find(text) is not None
@@ -186,7 +178,7 @@ def test_the_ring_follows_its_file_within_a_second(keys: KeysOnDisk) -> None:
 
 def test_a_damaged_new_file_changes_nothing_but_the_log(keys: KeysOnDisk, caplog: pytest.LogCaptureFixture) -> None:
     """Keys stay while the file is damaged or gone, told in one line each; once it is whole again it counts again."""
-    clock = Clock()
+    clock = Clock(0.0)
     ring = KeyRing(keys.path, clock=clock)
     text, good = keys.by_scope["admin"], keys.path.read_bytes()
 
@@ -206,7 +198,7 @@ def test_a_damaged_new_file_changes_nothing_but_the_log(keys: KeysOnDisk, caplog
 
 def test_revoking_the_last_key_leaves_none(keys: KeysOnDisk) -> None:
     """A file that is whole and holds no key is no damage: nobody comes in."""
-    clock = Clock()
+    clock = Clock(0.0)
     ring = KeyRing(keys.path, clock=clock)
 
     for name in Scope:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from asking import GOOD, MakeClient
+from clock import Clock
 from fastapi import FastAPI
 from hypothesis import given, strategies as st
 from keys_on_disk import KeysOnDisk
@@ -18,16 +19,6 @@ from service.web.keys.quotas import Allowance, Quotas
 pytest_plugins = ("served",)
 
 ONE, TWO = b"1" * 32, b"2" * 32
-
-
-class Clock:
-    """A clock that is set by hand."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def test_a_second_of_requests_may_come_at_once_and_then_the_key_waits() -> None:

@@ -7,18 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from clock import Clock
 
 from service.web.request_log import MOST, RequestLog
-
-
-class Clock:
-    """Seconds that go forward when they are told to."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
