@@ -20,8 +20,9 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from service.cli import telemetry
+from service.cli.allocator import keep_freed_memory
 from service.cli.environment import child_environment
-from service.cli.listener import turn_away
+from service.cli.listener import BACKLOG, acceptors, turn_away
 from service.cli.logs import log_to_stderr
 from service.cli.trust import trusted_key
 from service.settings import Settings
@@ -71,8 +72,9 @@ def listen(
     before_stop: called when the stop begins.
     run_directory: what the workers of one service share; None for a service of one process.
     """
-    log_to_stderr(chosen).load()
+    keep_freed_memory()
     threading.stack_size(STACK_BYTES)
+    log_to_stderr(chosen).load()
 
     async def beat() -> None:
         on_beat()
@@ -93,6 +95,7 @@ def listen(
         log_config=None,
         access_log=False,
         server_header=False,
+        backlog=BACKLOG,
         ssl_certfile=chosen.tls_cert or None,
         ssl_keyfile=chosen.tls_key or None,
         timeout_keep_alive=KEEP_ALIVE_S,
@@ -107,7 +110,7 @@ def listen(
     gc.enable()
     # A thread that reads a long body lets the event loop have its turn within this time, not Python's five milliseconds.
     sys.setswitchinterval(SWITCH_S)
-    server.run(sockets=[listener])
+    server.run(sockets=acceptors(listener, services.load.most_connections))
 
 
 class Server(uvicorn.Server):

@@ -6,8 +6,10 @@ import socket
 import struct
 from contextlib import suppress
 
-# Connections that wait to be accepted: those of a second in which the service only imports.
-BACKLOG = 2048
+# Connections that wait to be accepted, as far as the system allows: those of a second in which the service only imports.
+BACKLOG = 16_384
+# libuv accepts one connection a socket and round: a loop with thousands that are busy gets to it every few milliseconds.
+ACCEPTORS, MANY = 8, 500
 SO_ATTACH_FILTER = 26
 # A program for the kernel's packet filter: of the TCP header (byte 13 holds the flags) let all pass but a SYN alone.
 LOAD_BYTE, AND, JUMP_IF_EQUAL, RETURN = 0x30, 0x54, 0x15, 0x06
@@ -33,6 +35,15 @@ def bound_socket(host: str, port: int) -> socket.socket:
         listener.close()
         raise
     return listener
+
+
+def acceptors(listener: socket.socket, most_connections: int) -> list[socket.socket]:
+    """The listener and copies of it, so that a loop accepts more than one connection a round; to be closed by the loop.
+
+    There are none where there cannot be many connections, and descriptors are few.
+    """
+    n_copies = ACCEPTORS - 1 if most_connections > MANY else 0
+    return [listener, *(listener.dup() for _ in range(n_copies))]
 
 
 def turn_away(listener: socket.socket) -> None:
