@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
+from service.cli.line_writer import LineWriter
 from service.serving.defects import tell_warnings
 from service.settings import Settings
 
@@ -70,7 +71,7 @@ def log_to_stderr(chosen: Settings) -> LateFormatter:
     """
     is_text = sys.stderr.isatty() if chosen.log_format == "auto" else chosen.log_format == "text"
     formatter = LateFormatter("text" if is_text else "json")
-    handler = logging.StreamHandler(sys.stderr)
+    handler = LineWriter()
     handler.setFormatter(formatter)
     logging.basicConfig(level=chosen.log_level.upper(), handlers=[handler])
     # A log that cannot be written, or a line that cannot be formatted, would be told of with its arguments.

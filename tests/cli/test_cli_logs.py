@@ -81,6 +81,49 @@ def test_a_log_that_cannot_be_written_disturbs_nobody(where: str) -> None:
     assert run("log.error('unheard')\nsys.exit(5)", shell=f'"$@" {where}') == (5, "")
 
 
+def test_a_log_that_nobody_reads_holds_nobody_up() -> None:
+    """A pipe that is full: the process goes on, and once somebody reads, a line says how many were left out."""
+    code = """
+for number in range(5000):
+    log.info("a line", extra={"number": number, "text": "x" * 200})
+print("went on", flush=True)
+sys.stdin.readline()
+handler = logging.getLogger().handlers[0]
+while handler._lines.qsize():
+    pass
+log.info("the last")
+"""
+    start = "log_to_stderr(Settings(log_format='json', log_level='info'))\n"
+    with subprocess.Popen(
+        [sys.executable, "-c", BEGIN + start + code],
+        env=environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "went on\n"
+        _, told = process.communicate("\n", PATIENCE)
+
+    *early, left_out, last = map(json.loads, told.splitlines())
+    assert [line["number"] for line in early] == list(range(len(early)))
+    assert (left_out["event"], left_out["level"]) == ("log lines were left out, for nobody read them", "warning")
+    assert len(early) + left_out["left_out"] == 5000
+    assert left_out["left_out"] > 1000
+    assert (last["event"], process.returncode) == ("the last", 0)
+
+
+@pytest.mark.parametrize(
+    "how", ["", "; sys.exit(3)", "; raise ValueError", "; threading.Thread(target=lambda: 1 / 0).start()"]
+)
+def test_the_last_lines_are_written_before_the_end(how: str) -> None:
+    """However a process ends, save by a kill."""
+    events = [line["event"] for line in lines(f"for n in range(200): log.info('a line')\nlog.info('the last'){how}")]
+
+    assert events[200] == "the last"
+
+
 def test_the_form_is_chosen() -> None:
     """Text when asked for; off a terminal JSON."""
     text = run("log.info('told')", log_format="text")[1]
