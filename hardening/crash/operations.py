@@ -11,11 +11,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hardening.crash.states import State, observe
 from hardening.crash.versions import NAME, NOW, publish
-from service.store.model_store import ModelStore
+from service.store.aliases import MAX_REASON_LENGTH
+from service.store.model_store import MOST_HISTORY_BYTES, ModelStore
 from service.store.seed import seed
 from service.store.signing_keys import PrivateKey, PublicKey
 
 SHIPPED = "shipped"
+# Four bytes each; so many characters less, and a line is shorter by more than its numbers may grow.
+LONGEST, SPARE_BYTES = "\N{SLIGHTLY SMILING FACE}" * MAX_REASON_LENGTH, 16
 
 
 def nothing(_: Path) -> None:
@@ -62,6 +65,16 @@ def torn_history(root: Path) -> None:
         file.write(b'{"alias":"live","version":3,')
 
 
+def long_history(root: Path) -> None:
+    """Three versions, and a history that a line with ``LONGEST`` makes too long."""
+    three_versions(root)
+    file = root / NAME / "history.jsonl"
+    line = 0
+    while (before := file.stat().st_size) + line + SPARE_BYTES <= MOST_HISTORY_BYTES:
+        _set_alias(2, root, reason=LONGEST[SPARE_BYTES:])
+        line = file.stat().st_size - before
+
+
 def signing_key(number: int) -> PrivateKey:
     """A key of this number."""
     key = Ed25519PrivateKey.from_private_bytes(bytes([number]) * 32)
@@ -85,8 +98,8 @@ def _put(root: Path) -> None:
     publish(ModelStore(root), 4)
 
 
-def _set_alias(version: int, root: Path) -> None:
-    ModelStore(root).set_alias(NAME, "live", version, reason="a reason", now=NOW)
+def _set_alias(version: int, root: Path, reason: str = "a reason") -> None:
+    ModelStore(root).set_alias(NAME, "live", version, reason=reason, now=NOW)
 
 
 def _delete(root: Path) -> None:
@@ -107,6 +120,7 @@ OPERATIONS = (
     Operation("promotion", three_versions, partial(_set_alias, 3)),
     Operation("rollback", three_versions, partial(_set_alias, 1)),
     Operation("promotion after a torn line", torn_history, partial(_set_alias, 3)),
+    Operation("promotion with a long history", long_history, partial(_set_alias, 3, reason=LONGEST)),
     Operation("deletion", three_versions, _delete),
     Operation("signing", three_versions, partial(_sign, signing_key(1))),
     Operation("signing again", signed, partial(_sign, signing_key(2))),

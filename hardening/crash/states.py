@@ -14,10 +14,12 @@ from service.store.model_store import ModelStore
 from service.store.seed import SCRATCH
 from service.store.signature import SignatureState
 
+NEWEST = 100
+
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The versions, which of them are signed, where each alias points, and the changes that led there, for one reader."""
+    """The versions, which of them are signed, where each alias points, and the newest changes that led there, for one reader."""
 
     versions: tuple[int, ...] = ()
     signed: tuple[int, ...] = ()
@@ -40,7 +42,8 @@ def observe(root: Path) -> State:
         lost = [alias for alias, version in aliases if version not in versions]
         if lost:
             raise AssertionError(f"alias {lost[0]} points to a version that is not there")
-        changes = tuple((line.alias, line.version) for line in store.history(NAME))
+        # Not all: a history that is too long forgets its beginning, whether the change that it was too long for came or not.
+        changes = tuple((line.alias, line.version) for line in store.history(NAME)[-NEWEST:])
         return State(tuple(versions), signed, aliases, changes)
     return State()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Literal
+from typing import Literal, TypeVar
 
 from pydantic import Field, ValidationError
 
@@ -14,6 +14,8 @@ from service.record import ForeignText, Moment, Record
 MAX_REASON_LENGTH = 1000
 # Each keeps its version in the memory of every worker, and all of them are one document.
 MAX_ALIASES = 1000
+
+Line = TypeVar("Line", bound=Record)
 
 
 class AliasEntry(Record):
@@ -41,6 +43,12 @@ class HistoryEntry(Record):
     def to_line(self) -> bytes:
         """The line of ``history.jsonl``."""
         return self.model_dump_json().encode() + b"\n"
+
+
+class Forgotten(Record):
+    """The first line of a history that has lost its beginning: the serial of the last change that is not in it."""
+
+    forgotten: int = Field(ge=1)
 
 
 class AliasBook(Record):
@@ -93,27 +101,47 @@ def replay(history: bytes, book: AliasBook, *, where: str) -> list[HistoryEntry]
 
     A change is written here before it takes effect, so a crash leaves a line too many, or a part of one, and never one
     too few.  Lines beyond the serial of the book or that cannot be read did not take effect, nor did the earlier of two
-    with one serial.  Raises CorruptVersion unless the others lead to the book, step by step.
+    with one serial.  Raises CorruptVersion unless the others lead to the book, step by step from the beginning, or from
+    where ``shortened`` has cut it off.
     """
-    read = (_read_line(line) for line in history.splitlines())
+    lines = history.splitlines()
+    cut_off = _read(Forgotten, lines[0]) if lines else None
+    first = 1 if cut_off is None else cut_off.forgotten + 1
+    read = (_read(HistoryEntry, line) for line in lines)
     by_serial = {entry.serial: entry for entry in read if entry is not None and entry.serial <= book.serial}
     entries = [by_serial[serial] for serial in sorted(by_serial)]
-    if not (len(entries) == book.serial and _leads_to(entries, book.aliases)):
+    is_whole = [entry.serial for entry in entries] == [*range(first, book.serial + 1)]
+    if not (is_whole and _leads_to(entries, book.aliases, first)):
         raise CorruptVersion(f"{where} is damaged: its lines do not lead to the present aliases")
     return entries
 
 
-def _read_line(line: bytes) -> HistoryEntry | None:
+def shortened(entries: list[HistoryEntry], most_bytes: int) -> bytes:
+    """The newest of these changes, oldest first, as the lines of a history of so many bytes at most."""
+    kept: list[bytes] = []
+    for entry in reversed(entries):
+        kept.append(entry.to_line())
+        most_bytes -= len(kept[-1])
+        if most_bytes < 0:
+            kept.pop()
+            break
+    n_forgotten = entries[-1].serial - len(kept) if entries else 0
+    head = [Forgotten(forgotten=n_forgotten).model_dump_json().encode() + b"\n"] if n_forgotten else []
+    return b"".join([*head, *reversed(kept)])
+
+
+def _read(kind: type[Line], line: bytes) -> Line | None:
     try:
-        return HistoryEntry.model_validate_json(line, strict=True)
+        return kind.model_validate_json(line, strict=True)
     except ValidationError:
         return None
 
 
-def _leads_to(entries: list[HistoryEntry], aliases: Mapping[str, AliasEntry]) -> bool:
-    state: dict[str, int] = {}
+def _leads_to(entries: list[HistoryEntry], aliases: Mapping[str, AliasEntry], first: int) -> bool:
+    # Where each alias was before the first change that is told; at the very beginning there were none.
+    state = {entry.alias: entry.previous for entry in reversed(entries)} if first > 1 else {}
     for entry in entries:
         if state.get(entry.alias) != entry.previous:
             return False
         state[entry.alias] = entry.version
-    return state == {alias: entry.version for alias, entry in aliases.items()}
+    return state == {alias: entry.version for alias, entry in aliases.items() if entry.serial >= first}

@@ -215,6 +215,19 @@ class LocalStore:
             append_line(model / HISTORY, line)
             sync_directory(model)
 
+    def history_bytes(self, name: str) -> int:
+        """The size of the history file, 0 when there is none."""
+        with translated(f"reading {name}/{HISTORY}"):
+            try:
+                return (self._model(name) / HISTORY).lstat().st_size
+            except FileNotFoundError:
+                return 0
+
+    def replace_history(self, name: str, body: bytes) -> None:
+        """Put another history in place of this one; the caller holds the lock."""
+        with translated(f"writing {name}/{HISTORY}"):
+            self._replace(name, self._model(name) / HISTORY, body)
+
     def stamp(self, name: str) -> Stamp | None:
         """(inode, mtime in ns, size) of the alias file, which changes with every change of an alias; None without one."""
         # Asked before each answer, so nothing is set up here that only a failure needs.

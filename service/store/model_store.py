@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,7 +18,7 @@ from service.errors import (
 )
 from service.model import Model
 from service.record import VersionDraft
-from service.store.aliases import AliasBook, AliasEntry, HistoryEntry, check_reason, replay
+from service.store.aliases import AliasBook, AliasEntry, HistoryEntry, check_reason, replay, shortened
 from service.store.artifact import check_draft, decode_model, describe, encode_parameters
 from service.store.files import MAX_DOCUMENT_BYTES
 from service.store.local import ALIASES, HISTORY, LocalStore
@@ -34,6 +35,9 @@ from service.store.signature import (
     sign,
 )
 from service.store.signing_keys import PrivateKey, PublicKey
+
+# A longer one forgets its older half: each change reads it, and each reader gets it.
+MOST_HISTORY_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,14 +163,29 @@ class ModelStore:
             changed, line = book.changed(alias, version, reason=reason, now=now)
             # The history first: a crash in between leaves a line that took no effect, which readers can tell.  In the
             # other order an alias would have moved without a trace, and a rollback would go wrong.
-            self._files.append_history(name, line.to_line())
+            self._record(name, book, line.to_line())
             self._files.replace_aliases(name, seal(changed))
         return changed.aliases[alias]
 
+    def _record(self, name: str, book: AliasBook, line: bytes) -> None:
+        """Add a line to the history; when that is too long its older half is forgotten in the same step."""
+        if self._files.history_bytes(name) + len(line) > MOST_HISTORY_BYTES:
+            # One that is damaged is left as it is, for whoever looks into it.
+            with suppress(CorruptVersion):
+                past = self._past(name, book)
+                self._files.replace_history(name, shortened(past, MOST_HISTORY_BYTES // 2) + line)
+                return
+        self._files.append_history(name, line)
+
     def history(self, name: str) -> list[HistoryEntry]:
-        """The changes of the aliases of a model, oldest first.  Raises ModelNotFound or CorruptVersion."""
+        """The changes of the aliases of a model, oldest first: all, or when they are many the newest 512 KiB and more.
+
+        Raises ModelNotFound or CorruptVersion.
+        """
         # The aliases first: lines that come after them are not in effect yet, and are left out.
-        book = self._book(name)
+        return self._past(name, self._book(name))
+
+    def _past(self, name: str, book: AliasBook) -> list[HistoryEntry]:
         return replay(self._files.read_history(name), book, where=f"{name}/{HISTORY}")
 
     def previous_version(self, name: str, alias: str) -> int:
@@ -175,14 +194,20 @@ class ModelStore:
         After a rollback that is the version which was rolled back.  It may have been deleted since.  Raises
         ModelNotFound, AliasNotFound, VersionNotFound when there was none, or CorruptVersion.
         """
-        past = [entry.version for entry in self.history(name) if entry.alias == check_alias(alias)]
-        if not past:
+        book = self._book(name)
+        past = self._past(name, book)
+        present = book.version_of(check_alias(alias))
+        if present is None:
             raise AliasNotFound(f"model {quoted(name)} has no alias {quoted(alias)}")
-        for version in reversed(past):
-            if version != past[-1]:
-                return version
+        for entry in reversed(past):
+            if entry.alias == alias and entry.previous not in {present, None}:
+                return entry.previous
+        is_whole = len(past) == book.serial
         raise VersionNotFound(
-            f"alias {quoted(alias)} of model {quoted(name)} never pointed to another version than {past[-1]}"
+            f"alias {quoted(alias)} of model {quoted(name)} never pointed to another version than {present}"
+            if is_whole
+            else f"the history of model {quoted(name)} no longer tells where alias {quoted(alias)} pointed before",
+            hint="" if is_whole else "name the version that it is to point to",
         )
 
     def delete(self, name: str, version: int) -> None:
