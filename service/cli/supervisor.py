@@ -9,17 +9,16 @@ from __future__ import annotations
 import logging
 import os
 import selectors
-import shutil
 import signal
 import socket
 import sys
-import tempfile
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from time import monotonic
 
 from service.cli.crew import YOUNG_S, Deaths, Worker, cause_of, last_calls
 from service.cli.listener import turn_away
 from service.cli.logs import log_to_stderr
+from service.cli.run_directory import run_directory
 from service.cli.worker import Orders
 from service.settings import Settings
 
@@ -36,8 +35,6 @@ MARGIN_S = 3.0
 LAST_WORDS_S = 1.0
 CRASH_LOOP = 3
 NO_DIRECTORY = 6
-# Counters live there: on a disk, writing back their pages would hold up who counts.
-SHARED_MEMORY = "/dev/shm"  # noqa: S108 — a directory of our own is made in it
 
 
 def supervise(settings: Settings, listener: socket.socket, first_line: str) -> int:
@@ -46,16 +43,13 @@ def supervise(settings: Settings, listener: socket.socket, first_line: str) -> i
     Returns the exit code: 0 after a stop, 3 when workers do nothing but die, 6 without a directory to share.
     """
     log_to_stderr(settings)
-    try:
-        shared = SHARED_MEMORY if os.access(SHARED_MEMORY, os.W_OK) else None
-        run_directory = tempfile.mkdtemp(prefix="logitd-", dir=shared)
-    except OSError as error:
-        print(f"error: no directory for the workers to share: {error.strerror}; set TMPDIR", file=sys.stderr)
-        return NO_DIRECTORY
-    try:
-        return Supervisor(settings, listener, run_directory, first_line).run()
-    finally:
-        shutil.rmtree(run_directory, ignore_errors=True)
+    with ExitStack() as stack:
+        try:
+            folder = stack.enter_context(run_directory())
+        except OSError as error:
+            print(f"error: no directory for the workers to share: {error.strerror}; set TMPDIR", file=sys.stderr)
+            return NO_DIRECTORY
+        return Supervisor(settings, listener, folder, first_line).run()
 
 
 class Supervisor:
