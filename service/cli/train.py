@@ -17,6 +17,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 import service
 from service.cli import machine
+from service.cli.interrupts import remembered_interrupts
 from service.cli.places import named, shown
 from service.cli.report import print_report
 from service.cli.surroundings import (
@@ -285,12 +286,23 @@ def read_file(data: str, target: str, reading: Reading) -> tuple[Tabular, str | 
 
 @contextmanager
 def progress() -> Iterator[Callable[[str], None]]:
-    """A function to tell what begins; it shows on a terminal only, with the time since the start."""
+    """A function to tell what begins; it shows on a terminal only, with the time since the start.
+
+    It raises KeyboardInterrupt when a Ctrl-C was lost: nothing is stored after one.
+    """
     columns = (SpinnerColumn(), TextColumn("{task.description} …", markup=False), TimeElapsedColumn())
     out = messages()
-    with Progress(*columns, console=out, transient=True, disable=not out.is_terminal) as bar:
+    with (
+        remembered_interrupts() as check,
+        Progress(*columns, console=out, transient=True, disable=not out.is_terminal) as bar,
+    ):
         task = bar.add_task("reading", total=None)
-        yield lambda phase: bar.update(task, description=phase)
+
+        def tell(phase: str) -> None:
+            check()
+            bar.update(task, description=phase)
+
+        yield tell
 
 
 def _list(text: str | None) -> tuple[str, ...]:
