@@ -243,3 +243,21 @@ def test_every_error_has_a_status_and_a_page(client: Client, kind: type[ServiceE
 def test_an_unknown_problem_is_404(client: Client) -> None:
     """A slug that no error has is not found."""
     client.check_problem(client.get("/problems/nope"), 404, "problem-not-found")
+
+
+@pytest.mark.parametrize("headers", [{}, {"Inference-Header-Content-Length": "10"}], ids=["JSON", "binary"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v2",
+        "/v2/models/abc/infer",
+        "/v2/models/abc/versions/1/infer",
+        "/v2/repository/index",
+        "/v2/repository/models/abc/load",
+    ],
+)
+def test_a_protocol_that_is_not_spoken_is_not_found(client: Client, path: str, headers: dict[str, str]) -> None:
+    """V1 to V20 are about the Open Inference Protocol, which there is not; that nothing is loaded by it (V19) holds."""
+    answer = client.post(path, content=b'{"inputs":[]}' + bytes(24), headers=headers)
+
+    client.check_problem(answer, 404, "route-not-found")
