@@ -6,8 +6,7 @@ import json
 import re
 import socket
 import threading
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -153,16 +152,6 @@ def check_problem(reply: Reply, statuses: dict[int, str | None]) -> None:
     assert problem["title"]
     assert problem["detail"]
     assert problem["request_id"] == reply.headers["x-request-id"]
-
-
-def eventually(holds: Callable[[], bool]) -> bool:
-    """Whether it holds before patience ends."""
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        if holds():
-            return True
-        time.sleep(0.02)
-    return False
 
 
 @contextmanager

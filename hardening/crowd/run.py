@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -18,8 +17,9 @@ from hardening.load.generator import Outcome, Plan
 from hardening.load.models import COLUMNS, SMALL, rows
 from hardening.load.processes import look_at
 from hardening.load.service import Service
+from hardening.load.watching import LOOK_S, watching
 
-WARM_S, LOOK_S = 1.0, 0.25
+WARM_S = 1.0
 # For the crowd to come, and for the service to close what the crowd left.
 COME_S, REST_S = 60.0, 10.0
 # The p99 of the same traffic varies from one half minute to the next.
@@ -94,7 +94,7 @@ def crowded(service: Service, size: Size, rate: float, seconds: float) -> Crowde
     time.sleep(LOOK_S)
     before = _descriptors(service)
     alone = generator.run(Plan(service.port, wire, rate, seconds))
-    with _descriptors_meanwhile(service) as seen, _crowd(service.port, size) as closed:
+    with watching(lambda: _descriptors(service)) as seen, _crowd(service.port, size) as closed:
         beside = generator.run(Plan(service.port, wire, rate, seconds))
     after = _at_rest(service, before)
     alone_again = generator.run(Plan(service.port, wire, rate, seconds))
@@ -118,25 +118,6 @@ def _crowd(port: int, size: Size) -> Iterator[Counter[tuple[str, str]]]:
     finally:
         process.join(REST_S)
         process.kill()
-
-
-@contextmanager
-def _descriptors_meanwhile(service: Service) -> Iterator[list[int]]:
-    """How many the service holds, again and again."""
-    seen: list[int] = []
-    stopped = threading.Event()
-
-    def look_on() -> None:
-        while not stopped.wait(LOOK_S):
-            seen.append(_descriptors(service))
-
-    thread = threading.Thread(target=look_on, daemon=True)
-    thread.start()
-    try:
-        yield seen
-    finally:
-        stopped.set()
-        thread.join()
 
 
 def _at_rest(service: Service, before: int) -> int:

@@ -26,7 +26,7 @@ from benchmarks.serving.open_loop import percentile
 from hardening.load.answers import HOST, take
 
 TICK_S = 0.001
-CLOSED, REFUSED, UNANSWERED = "closed", "refused", "unanswered"
+CLOSED, REFUSED, UNANSWERED, UNSENT = "closed", "refused", "unanswered", "unsent"
 # Before they are sent many requests have to wait for a connection: the rate is not offered any more.
 LARGEST_SHARE_LATE = 0.01
 
@@ -62,7 +62,8 @@ class Took:
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of the requests of a plan, by label: see ``Answer.label``; or ``closed``, ``refused``, ``unanswered``.
+    """What became of the requests of a plan, by label: see ``Answer.label``; or ``closed``, ``refused``, ``unanswered``, or
+    ``unsent`` for what waited for a connection until the end.
 
     due: by the plan.  waited: for a connection.  late_ms: by how much the generator was late, at most.
     sent: when each request was really sent, in seconds from the start.
@@ -94,12 +95,14 @@ class Outcome:
         return percentile(sorted(1e3 * took for each in times for took in each), share)
 
     def rate(self, label: str) -> float:
-        """Answers of a label per second, of those that came before the plan's end."""
+        """Answers of a label a second before the plan's end: the median over its seconds, since a machine has slow ones."""
         times = self.by_label.get(label)
         if times is None:
             return 0.0
         ended: npt.NDArray[np.float64] = np.asarray(times.sent) + np.asarray(times.took)
-        return float(np.count_nonzero(ended <= self.seconds)) / self.seconds
+        n_parts = max(1, int(self.seconds))
+        counts, _ = np.histogram(ended, n_parts, (0.0, self.seconds))
+        return float(np.median(counts)) * n_parts / self.seconds
 
     def sent_rate(self) -> float:
         """Requests a second that were really sent before the plan's end."""
@@ -174,6 +177,8 @@ class _Generator:
         await (self._keep_rate() if self._plan.rate else self._keep_busy())
         self._outcome.seconds = min(self._plan.seconds, time.perf_counter() - self._start)
         self._end = 0.0
+        while self._waiting:
+            self._count(UNSENT, self._waiting.popleft())
         await self._wait_for_the_last()
         self._give_up()
         return self._outcome
@@ -282,7 +287,5 @@ class _Generator:
                 self._count(UNANSWERED, channel.began)
                 channel.began = None
             channel.close()
-        for due in self._waiting:
-            self._count(UNANSWERED, due)
         for task in self._connecting:
             task.cancel()

@@ -22,7 +22,7 @@ def main() -> int:
     """Overload a service with each kind of request in turn, and print what came of it; the exit code."""
     options = _parser().parse_args()
     allow_many()
-    measured = [_measured(options, KINDS[name]()) for name in options.kinds]
+    measured = [_measured(options, KINDS[name](options.rows)) for name in options.kinds]
     print("\n\n".join(map(report, measured)))
     found = [line for one in measured for line in findings(one)]
     print(*(f"out of bounds: {line}" for line in found), sep="\n", end="\n" if found else "")
@@ -40,9 +40,9 @@ def _measured(options: argparse.Namespace, kind: Kind) -> Overload:
 def report(measured: Overload) -> str:
     """Two tables: the figures, and what became of the requests."""
     offered = measured.offered
-    ratio = offered.sent_rate() / measured.peak
+    ratio = offered.sent_rate() / measured.peaks[0]
     figures = [
-        ("peak, closed loop", f"{measured.peak:.0f} requests/s"),
+        ("peak, closed loop", "{:.0f} requests/s before, {:.0f} after".format(*measured.peaks)),
         ("offered, open loop", f"{offered.sent_rate():.0f} requests/s, {ratio:.1f} times the peak"),
         ("goodput", f"{offered.rate('200'):.0f} requests/s, {measured.goodput:.0%} of the peak"),
         ("refused, p99", f"{offered.took_ms(REFUSED, 0.99):.1f} ms"),
@@ -64,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=float, default=60.0, help="of the overload")
     parser.add_argument("--peak-seconds", type=float, default=5.0, help="of each closed loop")
     parser.add_argument("--workers", type=int, default=1, help="of the service; all share one CPU")
+    parser.add_argument("--rows", type=int, default=5000, help="of a batch")
     parser.add_argument("--kinds", nargs="+", choices=sorted(KINDS), default=sorted(KINDS), help="of requests")
     return parser
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hardening.load.generator import UNSENT
 from hardening.load.probe import FAILED, p99_ms
 from hardening.overload.measure import Overload
 
@@ -27,7 +28,8 @@ def findings(measured: Overload) -> list[str]:
 def _of_answers(measured: Overload) -> list[str]:
     offered, lines = measured.offered, []
     for label, count in offered.counts().items():
-        if label not in ALLOWED:
+        # What no connection was free for never reached the service; the bound on the rate tells of it.
+        if label not in {*ALLOWED, UNSENT}:
             lines.append(f"{count} requests came to {label}")
     if not measured.kind.is_held:
         return lines

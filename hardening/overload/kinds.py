@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from hardening.load.answers import post
 from hardening.load.models import COLUMNS, WIDE, rows
 
-N_ROWS, N_DIFFERENT = 2000, 20
+N_DIFFERENT = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +26,15 @@ class Kind:
     is_held: bool
 
 
-def batch() -> Kind:
-    """Two thousand rows, few of them different: some KiB for the network, and milliseconds of reading and computing."""
-    table = rows(N_DIFFERENT, COLUMNS[WIDE]) * (N_ROWS // N_DIFFERENT)
+def batch(n_rows: int) -> Kind:
+    """So many rows, few of them different: some KiB for the network, and milliseconds of reading and computing."""
+    table = (rows(N_DIFFERENT, COLUMNS[WIDE]) * -(-n_rows // N_DIFFERENT))[:n_rows]
     body = gzip.compress(json.dumps({"instances": table}).encode(), mtime=0)
     return Kind("batch", post(f"/predict?model={WIDE}", body, content_encoding="gzip"), times=10.0, is_held=True)
 
 
-def row() -> Kind:
-    """One row."""
+def row(_: int) -> Kind:
+    """One row, whatever is asked for."""
     body = json.dumps({"instances": rows(1, COLUMNS[WIDE])}).encode()
     return Kind("row", post(f"/predict?model={WIDE}", body), times=1.5, is_held=False)
 

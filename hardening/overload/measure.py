@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -19,12 +18,13 @@ from hardening.load.models import COLUMNS, SMALL
 from hardening.load.probe import Probe, Probed, back_to_normal_s, p99_ms
 from hardening.load.processes import look_at
 from hardening.load.service import Service
+from hardening.load.watching import watching
 from hardening.overload.kinds import Kind
 
 # How many connections keep it busy differs: the best of these counts.
 CONNECTIONS = (2, 4, 16)
 QUIET_S, AFTER_S, GRACE_S = 3.0, 6.0, 10.0
-LIVEZ_PAUSE_S, NORMAL_PAUSE_S, LOOK_S = 0.05, 0.05, 0.25
+LIVEZ_PAUSE_S, NORMAL_PAUSE_S = 0.05, 0.05
 PATIENCE_S = 5.0
 # What a normal request takes varies: so many times its p99 in quiet, and the scheduler's milliseconds, are normal still.
 NORMAL_TIMES, NORMAL_MORE_MS = 2.0, 5.0
@@ -34,18 +34,24 @@ NORMAL_TIMES, NORMAL_MORE_MS = 2.0, 5.0
 class Overload:
     """What was measured.
 
-    peak: answers a second, closed loop.  livez: the probes under load.  growth_mib: of the service's memory at most,
-    beyond what it had after the peak.  back_s: until a normal request takes its normal time again.
+    peaks: answers a second, closed loop, before and after: a machine is not equally fast all the time.  livez: the probes
+    under load.  growth_mib: of the service's memory at most, beyond what it had after the peak.  back_s: until
+    a normal request takes its normal time again.
     """
 
     kind: Kind
-    peak: float
+    peaks: tuple[float, float]
     rate: float
     offered: Outcome
     livez: list[Probed]
     growth_mib: float
     quiet_ms: float
     back_s: float
+
+    @property
+    def peak(self) -> float:
+        """The mean of the two."""
+        return sum(self.peaks) / len(self.peaks)
 
     @property
     def goodput(self) -> float:
@@ -57,11 +63,11 @@ def overload(service: Service, kind: Kind, seconds: float, peak_s: float) -> Ove
     """Load it with one kind of request.  Raises OSError when nobody listens."""
     normal = post(f"/predict?model={SMALL}", b"[[%s]]" % b",".join([b"0.5"] * COLUMNS[SMALL]))
     with _generators() as generators:
-        peak = max(_peak(generators, service, kind, n, peak_s) for n in CONNECTIONS)
+        peak, best = max((_peak(generators, service, kind, n, peak_s), n) for n in CONNECTIONS)
         time.sleep(1.0)
         plan = Plan(service.port, kind.request, kind.times * peak, seconds, grace_s=GRACE_S)
         with (
-            _memory(service) as mib,
+            watching(lambda: _mib(service)) as mib,
             Probe(service.port, request("GET", "/livez"), LIVEZ_PAUSE_S, PATIENCE_S) as livez,
             Probe(service.port, normal, NORMAL_PAUSE_S, PATIENCE_S) as normals,
         ):
@@ -70,10 +76,11 @@ def overload(service: Service, kind: Kind, seconds: float, peak_s: float) -> Ove
             offered = _offer(generators, plan).result()
             ended = began + seconds
             time.sleep(max(0.0, ended + AFTER_S - time.monotonic()))
+        peaks = peak, _peak(generators, service, kind, best, peak_s)
         quiet = p99_ms([one for one in normals.seen if one.at < began - 0.5])
         back = back_to_normal_s(normals.seen, ended, NORMAL_TIMES * quiet + NORMAL_MORE_MS)
         under_load = [one for one in livez.seen if began <= one.at <= ended]
-        return Overload(kind, peak, plan.rate, offered, under_load, max(mib) - mib[0], quiet, back)
+        return Overload(kind, peaks, plan.rate, offered, under_load, max(mib) - mib[0], quiet, back)
 
 
 def _offer(generators: ProcessPoolExecutor, plan: Plan) -> Future[Outcome]:
@@ -93,25 +100,6 @@ def _generators() -> Iterator[ProcessPoolExecutor]:
     with ProcessPoolExecutor(1, context, initializer=os.sched_setaffinity, initargs=(0, {LOAD_CPU})) as pool:
         pool.submit(os.getpid).result()
         yield pool
-
-
-@contextmanager
-def _memory(service: Service) -> Iterator[list[float]]:
-    """MiB of the service's processes, again and again; the first is there from the beginning."""
-    seen = [_mib(service)]
-    stopped = threading.Event()
-
-    def look_on() -> None:
-        while not stopped.wait(LOOK_S):
-            seen.append(_mib(service))
-
-    thread = threading.Thread(target=look_on, daemon=True)
-    thread.start()
-    try:
-        yield seen
-    finally:
-        stopped.set()
-        thread.join()
 
 
 def _mib(service: Service) -> float:

@@ -84,6 +84,11 @@ def is_gzip(headers: Mapping[str, str]) -> bool:
     return encoding == "gzip"
 
 
+def announced_bytes(body: bytes) -> int:
+    """What gzip ``body`` says of its content's length, in its last four bytes (RFC 1952); it may be a lie."""
+    return int.from_bytes(body[-4:], "little")
+
+
 def inflate(body: bytes, limit: int) -> bytes:
     """The content of gzip ``body``; raises InvalidEncoding, or PayloadTooLarge after at most ``limit`` + 1 bytes."""
     inflated, rest = b"", body

@@ -204,10 +204,17 @@ class PreparedProblem:
         mark = "0" * 32
         self._answer = problem_answer(error, mark, root_path)
         self._before, _, self._after = self._answer.body.partition(mark.encode())
+        self.slug, self.status = error.slug, self._answer.status
+        # Of an id as long as that mark.
+        self.head = b"%bcontent-length: %d\r\n" % (self._answer.head.wire, len(self._answer.body))
 
     def answer(self, request_id: str) -> Answer:
         """As ``problem_answer``; the id is one of ours or was found harmless."""
-        return self._answer._replace(body=b"%b%b%b" % (self._before, request_id.encode(), self._after))
+        return self._answer._replace(body=self.body(request_id.encode()))
+
+    def body(self, request_id: bytes) -> bytes:
+        """The body of that answer."""
+        return b"%b%b%b" % (self._before, request_id, self._after)
 
 
 def problem(error: ServiceError, request: Request, headers: dict[str, str] | None = None) -> Response:

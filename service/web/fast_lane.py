@@ -24,13 +24,14 @@ from service.web.keys.gate import KEY_HEADERS
 from service.web.load import FREE_BYTES, TIMEOUT
 from service.web.prediction_desk import READ_HEADERS, PredictionDesk
 from service.web.tally import Phase
+from service.web.turns import Turns
 from service.web.watch import Watch
 
 log = logging.getLogger("logitd.web")
 
 PATHS = {path.encode(): path for path in (PREDICT, PREDICT_PROBA)}
 NAMES = {name.encode(): name for name in READ_HEADERS}
-OK = STATUS_LINE[200]
+OK, FULL = STATUS_LINE[200], STATUS_LINE[503]
 END_OF_HEAD = b"\r\n\r\n"
 LAST_ANSWER = b"connection: close\r\n\r\n"
 # What the guards and the lane override, call or read of uvicorn's protocol.
@@ -92,6 +93,7 @@ class FastLane(GuardedProtocol):
     known_asks: what they ask for, by what that depends on.
     """
 
+    turns: ClassVar[Turns]
     known_heads: ClassVar[dict[bytes, Request]]
     known_asks: ClassVar[dict[tuple[str | bytes | None, ...], Asks]]
 
@@ -104,14 +106,30 @@ class FastLane(GuardedProtocol):
         self._began = 0
 
     def data_received(self, data: bytes) -> None:
-        """Answer at once what is one whole request with a known head; the parser gets all else."""
         self._heard_at = self.loop.time()
+        turns = self.turns
+        if turns.left <= 0 and not self._backlog and turns.wait(self.loop, len(data), self._have_turn):
+            # Should more come before that, both are parsed then.
+            self._backlog = data
+            return
+        turns.take(len(data))
+        self._take(data)
+
+    def _have_turn(self) -> None:
+        """Go on with what had to wait, if the connection is still there."""
+        data, self._backlog = self._backlog, b""
+        if data:
+            self._take(data)
+            self._close_if_done()
+
+    def _take(self, data: bytes) -> None:
+        """Answer at once what is one whole request with a known head; the parser gets all else."""
         if self._phase is Phase.IDLE and not (self.is_answering or self._is_surplus or self._backlog):
             end = data.find(END_OF_HEAD) + len(END_OF_HEAD)
             request = self.known_heads.get(data[:end])
             if request is not None and len(data) == end + request.length:
                 self._began = perf_counter_ns()
-                if not (request.is_plain and self._answered_at_a_glance(request, data[end:])):
+                if not self._answered_at_a_glance(request, data[end:]):
                     self._answer(request, data[end:])
                 return
             self._data = data
@@ -119,14 +137,22 @@ class FastLane(GuardedProtocol):
         self._data = b""
 
     def _answered_at_a_glance(self, request: Request, body: bytes) -> bool:
-        """Whether it was a call for ``OneRow``."""
+        """Whether it was a call for ``OneRow`` or ``FullHouse``."""
+        desk, asks = self.desk, request.asks
+        if asks is None or self.transport.is_closing():
+            return False
         found = None
-        if self.desk.one_row is not None and request.asks is not None and not self.transport.is_closing():
-            found = self.desk.one_row.answer(request.asks, body, self._began, request.headers)
+        if request.is_plain:
+            status = OK
+            if desk.one_row is not None:
+                found = desk.one_row.answer(asks, body, self._began, request.headers)
+        elif request.keep_alive and desk.full_house is not None:
+            status = FULL
+            found = desk.full_house.answer(asks, body, self._began, request.path, request.headers)
         if found is None:
             return False
         self.server_state.total_requests += 1
-        self.transport.write(b"".join((OK, self._default_lines(), *found[:2], END_OF_LINE, found[2])))
+        self.transport.write(b"".join((status, self._default_lines(), *found[:2], END_OF_LINE, found[2])))
         return True
 
     def on_message_begin(self) -> None:
@@ -220,7 +246,7 @@ class FastLane(GuardedProtocol):
             return
         self._let_go()
         body = b"".join(parts)
-        if not (request.is_plain and self._answered_at_a_glance(request, body)):
+        if not self._answered_at_a_glance(request, body):
             self._answer(request, body)
 
     def _remember(self, request: Request) -> None:
@@ -287,6 +313,7 @@ class FastLane(GuardedProtocol):
             self.transport.close()
 
     def shutdown(self) -> None:
+        self._have_turn()
         if self._request is None:
             super().shutdown()
         else:
@@ -301,7 +328,7 @@ def is_plainest(asks: Asks) -> bool:
 
 def fast_lane(desk: PredictionDesk) -> type[FastLane] | None:
     """The protocol class for ``uvicorn.Config(http=…)``; None, with a line in the log, for a uvicorn that is not known."""
-    return _for_desk(FastLane, desk, known_heads={}, known_asks={})
+    return _for_desk(FastLane, desk, turns=Turns(), known_heads={}, known_asks={})
 
 
 def guarded(desk: PredictionDesk) -> type[GuardedProtocol] | None:

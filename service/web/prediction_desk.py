@@ -11,6 +11,7 @@ from service.serving.metrics import Metrics
 from service.web.call import Answer, Asks, Call
 from service.web.dialects.native import NativeDialect, no_memory
 from service.web.errors import PreparedProblem, problem_answer
+from service.web.full_house import FullHouse
 from service.web.keys.gate import Gate
 from service.web.load import TIMEOUT, Load
 from service.web.one_row import OneRow
@@ -67,6 +68,7 @@ class PredictionDesk:
         # A span is made of what the shortest way does not keep, and quotas are told in each answer.
         is_short = spans is None and not gate.has_quotas
         self.one_row = OneRow(data_plane, metrics, gate) if is_short else None
+        self.full_house = FullHouse(self._full, dialect, load, metrics, gate, request_log) if is_short else None
 
     def call(
         self, path: str, query: bytes, headers: Mapping[str, str], body: bytes, began: int, asks: Asks | None = None

@@ -37,31 +37,30 @@ class RequestLog:
             # A defect has had its line, which says more.
             return
         level = logging.WARNING if status >= 500 else logging.DEBUG
+        left_out = self._turn(level, slug)
+        if left_out is None:
+            return
         fields = {"method": method, "route": route, "status": status, "slug": slug, "ms": round(seconds * 1e3, 3)}
-        self._tell(level, "a request failed", slug, fields, given_id, headers)
+        log.log(level, "a request failed", extra={**request_fields(given_id, headers), **fields, **left_out})
 
     def client_left(self, given_id: str, headers: Mapping[str, str]) -> None:
         """A client left before its answer."""
-        self._tell(logging.INFO, "the client left", "", {}, given_id, headers)
+        left_out = self._turn(logging.INFO, "")
+        if left_out is not None:
+            log.info("the client left", extra={**request_fields(given_id, headers), **left_out})
 
-    def _tell(
-        self, level: int, event: str, kind: str, fields: dict[str, object], given_id: str, headers: Mapping[str, str]
-    ) -> None:
+    def _turn(self, level: int, kind: str) -> dict[str, object] | None:
+        """None: no line now.  Else the field that tells of those of this kind that were left out before, if any were."""
         if not log.isEnabledFor(level):
-            return
-        left_out = 0 if log.isEnabledFor(logging.DEBUG) else self._turn(kind)
-        if left_out is None:
-            return
-        missing = {"left_out": left_out} if left_out else {}
-        log.log(level, event, extra={**request_fields(given_id, headers), **fields, **missing})
-
-    def _turn(self, kind: str) -> int | None:
-        """How many of a kind were left out before this one, or None when this is to be left out."""
+            return None
+        if log.isEnabledFor(logging.DEBUG):
+            return {}
         second = int(self._clock())
         if second != self._second:
             self._second, self._told = second, {}
-        self._told[kind] = self._told.get(kind, 0) + 1
-        if self._told[kind] <= MOST:
-            return self._left_out.pop(kind, 0)
-        self._left_out[kind] = self._left_out.get(kind, 0) + 1
-        return None
+        self._told[kind] = told = self._told.get(kind, 0) + 1
+        if told > MOST:
+            self._left_out[kind] = self._left_out.get(kind, 0) + 1
+            return None
+        left_out = self._left_out.pop(kind, 0)
+        return {"left_out": left_out} if left_out else {}

@@ -38,7 +38,7 @@ def overloaded(**changes: Any) -> Overload:
         offered.sent.append(0.5)
         offered.add(REFUSED, 0.5, 0.002)
     livez = [Probed(0.0, "200", 3.0)] * 10
-    return replace(Overload(HELD, 100.0, 1000.0, offered, livez, 5.0, 1.0, 0.5), **changes)
+    return replace(Overload(HELD, (100.0, 100.0), 1000.0, offered, livez, 5.0, 1.0, 0.5), **changes)
 
 
 def slow() -> Outcome:
@@ -58,7 +58,7 @@ def test_a_service_that_bears_it_is_within_bounds() -> None:
 @pytest.mark.parametrize(
     ("changes", "finding"),
     [
-        ({"peak": 120.0}, "goodput is 83% of the peak, at least 90% are due"),
+        ({"peaks": (140.0, 100.0)}, "goodput is 83% of the peak, at least 90% are due"),
         ({"rate": 2000.0}, "1000 of 2000 requests/s were sent, and 0 waited for one of 0 connections"),
         ({"offered": slow()}, "refusals took 11.0 ms at p99, at most 10 ms are allowed"),
         ({"offered": outcome(_200=[0.05] * 1000)}, "nothing was refused"),
@@ -84,7 +84,7 @@ def test_only_answers_and_refusals_are_allowed(label: str) -> None:
 
 def test_what_is_only_told_is_not_held_to_goodput() -> None:
     """For one row neither goodput nor refusals have bounds; health, memory and recovery have."""
-    assert findings(overloaded(kind=TOLD, peak=1e6, rate=1e6)) == []
+    assert findings(overloaded(kind=TOLD, peaks=(1e6, 1e6), rate=1e6)) == []
     assert findings(overloaded(kind=TOLD, growth_mib=100.0)) != []
 
 
@@ -95,6 +95,13 @@ def test_goodput_counts_what_came_in_time() -> None:
 
     assert late.rate("200") == 1.0
     assert late.sent_rate() == 1.0
+
+
+def test_goodput_is_that_of_a_second_like_most() -> None:
+    """The machine stood still for one second of five, and was quick in another: neither counts."""
+    seconds = [[0.5] * 10, [1.5] * 10, [2.5] * 90, [3.5] * 11, []]
+
+    assert outcome(5.0, _200=[took for each in seconds for took in each]).rate("200") == 10.0
 
 
 def test_back_to_normal_is_the_first_of_a_row() -> None:

@@ -6,7 +6,6 @@ import gzip
 import json
 import logging
 import socket
-import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -16,9 +15,9 @@ import pytest
 from asking import GOOD, MakeClient
 from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from wire import Wire, on_wire, request
+from wire import Wire, eventually, on_wire, request, reset
 
-from service.web import fast_lane as lane_module
+from service.web import fast_lane as lane_module, turns
 
 pytest_plugins = ("served",)
 
@@ -35,9 +34,11 @@ def app(make_client: MakeClient, trained_store: Path) -> FastAPI:
     return built
 
 
-@pytest.fixture
-def wire(app: FastAPI) -> Iterator[Wire]:
-    """A connection to the application behind uvicorn with the fast lane."""
+@pytest.fixture(params=["at once", "in turn"])
+def wire(request: pytest.FixtureRequest, app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
+    """A connection to the application behind uvicorn with the fast lane; "in turn": as if it were always busy."""
+    if request.param == "in turn":
+        monkeypatch.setattr(turns, "BYTES_A_TURN", 1)
     with on_wire(app) as wire:
         yield wire
 
@@ -299,20 +300,3 @@ def test_the_lane_steps_aside_for_an_unknown_uvicorn(
         assert lane_module.fast_lane(app.state.desk) is None
 
     assert [vars(record)["missing"] for record in caplog.records] == ["on_response_complete"]
-
-
-def reset(connection: socket.socket) -> None:
-    """Close with RST instead of FIN."""
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    connection.close()
-
-
-def eventually(holds: object) -> bool:
-    """Whether it holds within some seconds."""
-    assert callable(holds)
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        if holds():
-            return True
-        time.sleep(0.02)
-    return False

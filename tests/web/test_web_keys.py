@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import logging
 from pathlib import Path
 from typing import Any
@@ -269,3 +270,19 @@ def test_the_service_does_not_start_without_keys_that_it_was_told_of(
 
     with pytest.raises(InvalidSettings):
         make_client(trained_store, api_keys_file=str(path))
+
+
+def test_a_full_service_still_asks_for_keys(keyed: Client, keys: KeysOnDisk) -> None:
+    """What is refused at a glance is refused for its key first, by a new head and by one that is known."""
+    body = gzip.compress(b"[[1,2,3]" + b",[1,2,3]" * 20_000 + b"]")
+    presented: list[dict[str, str]] = [{"X-API-Key": "logitd_" + "x" * 43}, {}, *map(keys.bearer, ("train", "predict"))]
+    statuses = []
+    assert isinstance(keyed.app, FastAPI)
+    with on_wire(keyed.app) as wire:
+        wire.protocol.desk.load.in_flight = wire.protocol.desk.load._most_in_flight
+        for headers in presented * 2:
+            wire.send(request("POST", TARGET, {"Content-Encoding": "gzip", **headers}, body))
+            statuses.append(wire.reply().status)
+        wire.protocol.desk.load.in_flight = 0
+
+    assert statuses == [401, 401, 403, 503] * 2

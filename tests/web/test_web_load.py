@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ import pytest
 from asking import GOOD, MakeClient
 from fastapi import FastAPI
 from starlette.requests import ClientDisconnect
-from wire import Wire, on_wire, request
+from wire import Reply, Wire, on_wire, request
 
 from service.web import guarded_protocol
 from service.web.call import Answer, Call
@@ -161,6 +162,49 @@ def test_a_full_service_refuses_long_bodies_before_they_come_and_answers_all_els
     assert [one.reply().status for one in busy] == [200, 200]
     for one in busy:
         one.close()
+
+
+def test_a_full_service_refuses_at_a_glance_what_it_would_refuse_at_length(slow: tuple[Wire, Gate]) -> None:
+    """Gzip that says it is long: the same answer, count and log by the short way as by the long one, which ids take."""
+    wire, gate = slow
+    gzipped, short = gzip.compress(LONG), gzip.compress(b"[[1,2,3]]")
+    encoded = {"Content-Encoding": "gzip"}
+    busy = [Wire(wire.port, wire.server) for _ in range(2)]
+    for one in busy:
+        one.send(request("POST", TARGET, body=LONG))
+    while wire.protocol.desk.load.in_flight < 2:
+        pass
+
+    at_length = ask(wire, request("POST", TARGET, {**encoded, "X-Request-Id": "0" * 32}, gzipped))
+    at_a_glance = [ask(wire, request("POST", TARGET, encoded, gzipped)) for _ in range(3)]
+    text = ask(wire, request("GET", "/metrics")).body.decode()
+    others = [
+        ask(wire, request("POST", TARGET, encoded, body)).status
+        for body in (short, gzipped[:-4] + bytes(4), b"no gzip")
+    ]
+    gate.is_open.set()
+
+    assert at_length.status == 503
+    for reply in at_a_glance:
+        given_id = reply.headers["x-request-id"]
+        assert re.fullmatch("[0-9a-f]{32}", given_id)
+        assert re.fullmatch(r"total;dur=\d+\.\d{3}", reply.headers["server-timing"])
+        same = {**at_length.headers, "x-request-id": given_id, "server-timing": reply.headers["server-timing"]}
+        assert reply.status == 503
+        assert {**reply.headers, "date": ""} == {**same, "date": ""}
+        assert reply.body == at_length.body.replace(b"0" * 32, given_id.encode())
+    assert len({reply.headers["x-request-id"] for reply in at_a_glance}) == 3
+    assert 'logitd_rejections_total{reason="temporary-reduced-capacity"} 4' in text
+    assert re.search(r'http_server_request_duration_seconds_count\{.*"503",http_route="/predict"\} 4', text)
+    assert others == [200, 503, 503]
+    assert [one.reply().status for one in busy] == [200, 200]
+    for one in busy:
+        one.close()
+
+
+def ask(wire: Wire, data: bytes) -> Reply:
+    wire.send(data)
+    return wire.reply()
 
 
 def test_who_leaves_the_queue_is_not_computed_for(slow: tuple[Wire, Gate], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,8 +6,8 @@ import gzip
 from contextlib import ExitStack
 
 import pytest
-from raw_http import BODY, GOOD, HOST, TARGET, RawService, check_problem, eventually
-from wire import Reply, request
+from raw_http import BODY, GOOD, HOST, TARGET, RawService, check_problem
+from wire import Reply, eventually, request
 from wire_rows import CHUNKED, head
 
 pytest_plugins = ("served", "raw_services")

@@ -169,6 +169,17 @@ class Metrics:
         """A request was answered with a problem of this type."""
         self._slot.cells(REJECTIONS, (reason,))[0] += 1.0
 
+    def refusals(self, method: str, route: str, status: int, reason: str) -> Callable[[float], None]:
+        """Counts one answer of this kind, with the seconds that it took: all that ``answered`` and ``rejected`` count."""
+        cells = self._slot.cells(REQUESTS, request_labels(method, route, status))
+        reasons = self._slot.cells(REJECTIONS, (reason,))
+
+        def count(seconds: float) -> None:
+            observe(cells, REQUEST_BUCKETS, seconds)
+            reasons[0] += 1.0
+
+        return count
+
     def reloaded(self, outcome: Reload) -> None:
         """See ``ModelRegistry``."""
         self._slot.cells(RELOADS, (str(outcome),))[0] += 1.0

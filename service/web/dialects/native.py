@@ -21,7 +21,7 @@ from service.tabular.plain_numbers import Matrix
 from service.tabular.schema import Schema
 from service.tabular.strict_json import parse_json
 from service.tabular.table import Table
-from service.web.body import MediaType, inflate, is_gzip, media_type
+from service.web.body import MediaType, announced_bytes, inflate, is_gzip, media_type
 from service.web.call import Answer, Asks, Call, Predicted
 from service.web.dialects.voice import Voice
 from service.web.errors import InternalError, PayloadTooLarge, problem_answer
@@ -68,6 +68,10 @@ class NativeDialect:
             return None
         return self._guarded(call, self._data_plane.resolve_loaded, self._parser, AT_ONCE_BYTES)
 
+    def needs_thread(self, body: bytes) -> bool:
+        """Whether ``answer_at_once`` leaves a gzip ``body`` open for what it says of its length."""
+        return self.max_body_bytes > AT_ONCE_BYTES and announced_bytes(body) > AT_ONCE_BYTES
+
     def _guarded(self, call: Call, resolve: Resolve, parser: simdjson.Parser, most_bytes: int) -> Answer | None:
         try:
             return self._answer(call, resolve, parser, most_bytes)
@@ -111,8 +115,7 @@ class NativeDialect:
 
     def _inflated(self, body: bytes, most_bytes: int) -> bytes | None:
         """The content of gzip ``body``, or None when it has more bytes than these and not too many."""
-        # It ends with its length, which may be a lie (RFC 1952): then it is seen on the way.
-        if most_bytes < int.from_bytes(body[-4:], "little") and most_bytes < self.max_body_bytes:
+        if most_bytes < self.max_body_bytes and announced_bytes(body) > most_bytes:
             return None
         try:
             return inflate(body, min(most_bytes, self.max_body_bytes))
