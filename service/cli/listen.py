@@ -129,6 +129,9 @@ class Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """A signal to stop: not ready from now on, and each answer is the last of its connection."""
         self._begin_to_drain()
+        # Once more between two callbacks: this one may have come in the middle of the beginning of a request.
+        with suppress(RuntimeError):
+            asyncio.get_running_loop().call_soon_threadsafe(self._begin_to_drain)
         super().handle_exit(sig, frame)
 
     def _begin_to_drain(self) -> None:
