@@ -141,7 +141,8 @@ class Server(uvicorn.Server):
             self.server_state.default_headers = [*self.server_state.default_headers, CLOSE]
         for connection in tuple(self.server_state.connections):
             cycle = getattr(connection, "cycle", None)
-            if cycle is not None:
+            # An answer that has begun cannot say it any more: its connection stays for the next one, which does.
+            if cycle is not None and not getattr(cycle, "response_started", False):
                 cycle.keep_alive = False
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
