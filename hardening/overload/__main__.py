@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=float, default=60.0, help="of the overload")
     parser.add_argument("--peak-seconds", type=float, default=5.0, help="of each closed loop")
     parser.add_argument("--workers", type=int, default=1, help="of the service; all share one CPU")
-    parser.add_argument("--rows", type=int, default=5000, help="of a batch")
+    parser.add_argument("--rows", type=int, default=2000, help="of a batch")
     parser.add_argument("--kinds", nargs="+", choices=sorted(KINDS), default=sorted(KINDS), help="of requests")
     return parser
 

@@ -27,9 +27,10 @@ def findings(measured: Overload) -> list[str]:
 
 def _of_answers(measured: Overload) -> list[str]:
     offered, lines = measured.offered, []
+    # Of what is only told more is offered than a generator has connections for.
+    allowed = ALLOWED if measured.kind.is_held else ALLOWED | {UNSENT}
     for label, count in offered.counts().items():
-        # What no connection was free for never reached the service; the bound on the rate tells of it.
-        if label not in {*ALLOWED, UNSENT}:
+        if label not in allowed:
             lines.append(f"{count} requests came to {label}")
     if not measured.kind.is_held:
         return lines

@@ -50,8 +50,8 @@ class Overload:
 
     @property
     def peak(self) -> float:
-        """The mean of the two."""
-        return sum(self.peaks) / len(self.peaks)
+        """The higher of the two."""
+        return max(self.peaks)
 
     @property
     def goodput(self) -> float:
