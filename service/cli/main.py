@@ -57,12 +57,18 @@ def answer(arguments: Sequence[str]) -> int:
 
 
 def prepare_output() -> None:
-    """Output that was closed is written nowhere; a character that its encoding lacks is written as an escape."""
+    """Output that was closed is written nowhere; a character that its encoding lacks is written as an escape.
+
+    Lines of standard error go out whole, also unbuffered (``PYTHONUNBUFFERED``, which splits off the end of the line):
+    the log's thread writes there too.
+    """
     if sys.__stdout__ is None:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 — until the end; pathlib is slow
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    if isinstance(sys.stderr, TextIOWrapper):
+        sys.stderr.reconfigure(line_buffering=True, write_through=False)
 
 
 def forget_output() -> None:

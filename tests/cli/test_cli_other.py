@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
+import socket
+import subprocess
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
 
 import pytest
-from command_line import Logitd, logitd
+from command_line import COMMAND, PATIENCE, Logitd, environment, logitd
 
 import service
 from service.cli.health import health
@@ -290,6 +292,25 @@ def test_output_in_a_poor_encoding_is_escaped(folder: Path, here: Logitd) -> Non
 
     assert (done.code, done.err) == (0, "")
     assert "live \\u2192 1" in done.out
+
+
+def test_lines_of_standard_error_go_out_whole(folder: Path) -> None:
+    """A message and the end of its line are one write, also unbuffered: a line of the log cannot come between."""
+    here, there = socket.socketpair(type=socket.SOCK_DGRAM)
+    with here, there:
+        code = subprocess.run(
+            [*COMMAND, "serve", "--port", "65536"],
+            cwd=folder,
+            env=environment(PYTHONUNBUFFERED="1"),
+            stderr=there,
+            timeout=PATIENCE,
+            check=False,
+        ).returncode
+        told = here.recv(1 << 16, socket.MSG_DONTWAIT).decode()
+
+    assert code == 2
+    assert told.startswith("error: ")
+    assert told.endswith("\n")
 
 
 def test_every_error_has_an_exit_code() -> None:
