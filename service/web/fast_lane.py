@@ -7,6 +7,7 @@ for the answer to one before them.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping
 from time import perf_counter_ns
@@ -273,7 +274,7 @@ class FastLane(GuardedProtocol):
     def _answer_in_thread(self, call: Call, parts: list[bytes], *, keep_alive: bool) -> None:
         if self.transport.is_closing():
             return
-        refusal = self.desk.answer_if_full(call)
+        refusal = self.desk.take_in(call)
         if refusal is not None:
             self._let_go()
             self._write(call, refusal, keep_alive=keep_alive)
@@ -287,7 +288,7 @@ class FastLane(GuardedProtocol):
 
         async def answer() -> None:
             try:
-                found = await self.desk.answer_in_thread(call, parts, is_wanted)
+                found = await self.desk.answer_at_turn(call, parts, is_wanted)
             except ClientDisconnect:
                 self.desk.account_for_leaving(call)
                 self.transport.close()
@@ -298,8 +299,12 @@ class FastLane(GuardedProtocol):
             self.on_response_complete()
 
         task = self.loop.create_task(answer())
-        task.add_done_callback(self.tasks.discard)
+        task.add_done_callback(self._forget)
         self.tasks.add(task)
+
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        self.desk.load.leave()
+        self.tasks.discard(task)
 
     def _write(self, call: Call, answer: Answer, *, keep_alive: bool) -> None:
         own = self.desk.account(call, answer)

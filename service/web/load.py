@@ -62,30 +62,44 @@ class Load:
         if self.is_full:
             raise self.full()
 
+    def enter(self) -> None:
+        """Take in one request, until ``leave``; raises TemporaryReducedCapacity when full."""
+        self.check()
+        self.in_flight += 1
+
+    def leave(self) -> None:
+        """A request that was taken in is done with."""
+        self.in_flight -= 1
+
     async def in_turn(
         self, work: Callable[[], Result], *, expires: int | None = None, is_wanted: Callable[[], bool] = lambda: True
     ) -> Result:
-        """The result of ``work``, done in a thread when its turn comes: first in, first out.
+        """Take in a request and do its ``work`` as ``at_turn`` does; raises TemporaryReducedCapacity at once when full."""
+        self.enter()
+        try:
+            return await self.at_turn(work, expires=expires, is_wanted=is_wanted)
+        finally:
+            self.leave()
+
+    async def at_turn(
+        self, work: Callable[[], Result], *, expires: int | None = None, is_wanted: Callable[[], bool] = lambda: True
+    ) -> Result:
+        """The result of ``work`` for a request that was taken in, done in a thread when its turn comes: first in, first out.
 
         expires: by ``perf_counter_ns``, when the client gives up; the setting counts from now.
-        Raises TemporaryReducedCapacity at once when full, DeadlineExceeded when the turn came too late, and
-        ClientDisconnect when it had to wait and is not wanted any more; none of these begins the work.
+        Raises DeadlineExceeded when the turn came too late, and ClientDisconnect when it had to wait and is not wanted
+        any more; neither begins the work.
         """
-        self.check()
         latest = perf_counter_ns() + self._deadline
         expires = latest if expires is None else min(expires, latest)
-        self.in_flight += 1
+        has_to_wait = self._threads.locked()
+        await self._turn(expires)
         try:
-            has_to_wait = self._threads.locked()
-            await self._turn(expires)
-            try:
-                if has_to_wait and not is_wanted():
-                    raise ClientDisconnect
-                return await asyncio.to_thread(work)
-            finally:
-                self._threads.release()
+            if has_to_wait and not is_wanted():
+                raise ClientDisconnect
+            return await asyncio.to_thread(work)
         finally:
-            self.in_flight -= 1
+            self._threads.release()
 
     async def _turn(self, expires: int) -> None:
         try:

@@ -77,10 +77,30 @@ class PredictionDesk:
         given_id = request_id(headers.get("x-request-id"))
         return Call(path, query, headers, body, given_id, began, self._root_path, asks)
 
-    async def answer_in_thread(
+    async def answer_in_thread(self, call: Call, parts: Sequence[bytes]) -> Answer:
+        """The answer to a call that ``answer_at_once`` left open; ``parts``: of its body."""
+        refusal = self.take_in(call)
+        if refusal is not None:
+            return refusal
+        try:
+            return await self.answer_at_turn(call, parts)
+        finally:
+            self.load.leave()
+
+    def take_in(self, call: Call) -> Answer | None:
+        """Have the load take in the call, until it leaves, or the refusal where there is no room for it.
+
+        A service that is full has no time for more than this: no exception, and no task that finds out.
+        """
+        if self.load.is_full:
+            return self._full.answer(call.request_id)
+        self.load.enter()
+        return None
+
+    async def answer_at_turn(
         self, call: Call, parts: Sequence[bytes], is_wanted: Callable[[], bool] = lambda: True
     ) -> Answer:
-        """The answer to a call that ``answer_at_once`` left open, or would leave; ``parts``: of its body.
+        """The answer to a call that was taken in.
 
         Raises ClientDisconnect when the answer is not wanted any more at its turn.
         """
@@ -88,7 +108,7 @@ class PredictionDesk:
         expires = None if timeout_s is None else call.began + round(timeout_s * 1e9)
         self._metrics.started()
         try:
-            return await self.load.in_turn(
+            return await self.load.at_turn(
                 lambda: self._dialect.answer(call._replace(body=b"".join(parts))), expires=expires, is_wanted=is_wanted
             )
         except ServiceError as error:
@@ -98,10 +118,6 @@ class PredictionDesk:
             return problem_answer(no_memory(), call.request_id, call.root_path)
         finally:
             self._metrics.ended()
-
-    def answer_if_full(self, call: Call) -> Answer | None:
-        """The refusal where ``answer_in_thread`` has no room: a service that is full has no time for more than this."""
-        return self._full.answer(call.request_id) if self.load.is_full else None
 
     def account(self, call: Call, answer: Answer) -> bytes:
         """Count the answer, and return the header lines that belong to it alone: id and timing."""
