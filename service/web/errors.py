@@ -203,18 +203,16 @@ class PreparedProblem:
     def __init__(self, error: ServiceError, root_path: str) -> None:
         mark = "0" * 32
         self._answer = problem_answer(error, mark, root_path)
-        self._before, _, self._after = self._answer.body.partition(mark.encode())
+        before, _, after = self._answer.body.partition(mark.encode())
+        # What comes before and after the id in the body.
+        self.around = before, after
         self.slug, self.status = error.slug, self._answer.status
         # Of an id as long as that mark.
         self.head = b"%bcontent-length: %d\r\n" % (self._answer.head.wire, len(self._answer.body))
 
     def answer(self, request_id: str) -> Answer:
         """As ``problem_answer``; the id is one of ours or was found harmless."""
-        return self._answer._replace(body=self.body(request_id.encode()))
-
-    def body(self, request_id: bytes) -> bytes:
-        """The body of that answer."""
-        return b"%b%b%b" % (self._before, request_id, self._after)
+        return self._answer._replace(body=request_id.encode().join(self.around))
 
 
 def problem(error: ServiceError, request: Request, headers: dict[str, str] | None = None) -> Response:

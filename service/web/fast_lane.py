@@ -32,7 +32,7 @@ log = logging.getLogger("logitd.web")
 
 PATHS = {path.encode(): path for path in (PREDICT, PREDICT_PROBA)}
 NAMES = {name.encode(): name for name in READ_HEADERS}
-OK, FULL = STATUS_LINE[200], STATUS_LINE[503]
+OK = STATUS_LINE[200]
 END_OF_HEAD = b"\r\n\r\n"
 LAST_ANSWER = b"connection: close\r\n\r\n"
 # What the guards and the lane override, call or read of uvicorn's protocol.
@@ -142,18 +142,18 @@ class FastLane(GuardedProtocol):
         desk, asks = self.desk, request.asks
         if asks is None or self.transport.is_closing():
             return False
-        found = None
+        answer, lines = None, self._default_lines()
         if request.is_plain:
-            status = OK
             if desk.one_row is not None:
                 found = desk.one_row.answer(asks, body, self._began, request.headers)
+                if found is not None:
+                    answer = b"".join((OK, lines, *found[:2], END_OF_LINE, found[2]))
         elif request.keep_alive and desk.full_house is not None:
-            status = FULL
-            found = desk.full_house.answer(asks, body, self._began, request.path, request.headers)
-        if found is None:
+            answer = desk.full_house.answer(asks, body, self._began, request.path, request.headers, lines)
+        if answer is None:
             return False
         self.server_state.total_requests += 1
-        self.transport.write(b"".join((status, self._default_lines(), *found[:2], END_OF_LINE, found[2])))
+        self.transport.write(answer)
         return True
 
     def on_message_begin(self) -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from time import perf_counter_ns
 
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
 from service.serving.metrics import Metrics
 from service.web.call import Asks
 from service.web.dialects.native import PREDICT, PREDICT_PROBA, NativeDialect
@@ -19,7 +21,7 @@ from service.web.request_id import next_id
 from service.web.request_log import RequestLog
 
 US, NS, MOST_US = 1_000, 1e-9, 999
-OWN = b"x-request-id: %b\r\nserver-timing: total;dur=0.%03d\r\n"
+OWN = b"x-request-id: %b\r\nserver-timing: total;dur=0.%03d\r\n\r\n"
 
 
 class FullHouse:
@@ -39,17 +41,20 @@ class FullHouse:
         self._load = load
         # As in ``NativeDialect``: without keys nobody is kept waiting by the question.
         self._gate = gate if gate.has_keys else None
-        self._tell = request_log.answered
+        self._request_log = request_log
+        # One operation for the whole: the default lines, the id, the time, and the id once more.
+        head, before, after = (part.replace(b"%", b"%%") for part in (problem.head, *problem.around))
+        self._wire = STATUS_LINE[problem.status] + b"%b" + head + OWN + before + b"%b" + after
         self._count = {
             path: metrics.refusals("POST", path, problem.status, problem.slug) for path in (PREDICT, PREDICT_PROBA)
         }
 
     def answer(
-        self, asks: Asks, body: bytes, began: int, path: str, headers: Mapping[str, str]
-    ) -> tuple[bytes, bytes, bytes] | None:
-        """The header lines of every refusal, those of this one alone, and the body; None: ask the desk.
+        self, asks: Asks, body: bytes, began: int, path: str, headers: Mapping[str, str], default_lines: bytes
+    ) -> bytes | None:
+        """The whole refusal; None: ask the desk.
 
-        began: by ``perf_counter_ns``.  headers: by lower-case name.
+        began: by ``perf_counter_ns``.  headers: by lower-case name.  default_lines: the header lines of every answer.
         """
         if not (self._load.is_full and asks.is_gzip and self._needs_thread(body)):
             return None
@@ -60,5 +65,8 @@ class FullHouse:
         name = next_id()
         total = perf_counter_ns() - began
         self._count[path](total * NS)
-        self._tell("POST", path, self._problem.status, self._problem.slug, total * NS, name.decode(), headers)
-        return self._problem.head, OWN % (name, min(total // US, MOST_US)), self._problem.body(name)
+        slug = self._problem.slug
+        if not self._request_log.leaves_out(slug):
+            self._request_log.answered("POST", path, self._problem.status, slug, total * NS, name.decode(), headers)
+        return self._wire % (default_lines, name, min(total // US, MOST_US), name)
+

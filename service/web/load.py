@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from starlette.requests import ClientDisconnect
 
+from service.web.batch_scheduling import BatchScheduling
 from service.web.call import joined
 from service.web.errors import DeadlineExceeded, InvalidHeader, TemporaryReducedCapacity
 from service.web.query import NUMBER
@@ -44,6 +45,7 @@ class Load:
         self._most_bytes = most_bytes
         self._bytes = 0
         self._threads = asyncio.Semaphore(THREADS)
+        self._scheduling = BatchScheduling()
 
     @property
     def is_full(self) -> bool:
@@ -66,6 +68,8 @@ class Load:
         """Take in one request, until ``leave``; raises TemporaryReducedCapacity when full."""
         self.check()
         self.in_flight += 1
+        if self.is_full:
+            self._scheduling.full()
 
     def leave(self) -> None:
         """A request that was taken in is done with."""

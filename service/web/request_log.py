@@ -43,6 +43,13 @@ class RequestLog:
         fields = {"method": method, "route": route, "status": status, "slug": slug, "ms": round(seconds * 1e3, 3)}
         log.log(level, "a request failed", extra={**request_fields(given_id, headers), **fields, **left_out})
 
+    def leaves_out(self, slug: str) -> bool:
+        """Whether a line on this problem would be one too many in this second, which is then counted; in no time."""
+        if self._told.get(slug, 0) < MOST or int(self._clock()) != self._second:
+            return False
+        self._left_out[slug] = self._left_out.get(slug, 0) + 1
+        return True
+
     def client_left(self, given_id: str, headers: Mapping[str, str]) -> None:
         """A client left before its answer."""
         left_out = self._turn(logging.INFO, "")

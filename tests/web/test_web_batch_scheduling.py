@@ -1,0 +1,53 @@
+"""The policy of the event loop's thread while the service is full."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from service.web import batch_scheduling
+from service.web.load import Load
+
+
+@pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="this policy is Linux's")
+def test_loop_does_not_interrupt_the_work_while_the_service_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the last place that is taken until there has been a free one for a while; no sooner, and no other thread."""
+    monkeypatch.setattr(batch_scheduling, "LOOK_S", 0.1)
+
+    async def run() -> list[int]:
+        load, seen = Load(2, 30.0), []
+        for _ in range(2):
+            load.enter()
+            seen.append(os.sched_getscheduler(0))
+        load.leave()
+        await asyncio.sleep(0.15)
+        seen.append(os.sched_getscheduler(0))
+        load.enter()
+        load.leave()
+        load.leave()
+        await asyncio.sleep(0.4)
+        return [*seen, os.sched_getscheduler(0)]
+
+    with ThreadPoolExecutor(1) as pool:
+        seen = pool.submit(asyncio.run, run()).result()
+
+    assert seen == [os.SCHED_OTHER, os.SCHED_BATCH, os.SCHED_BATCH, os.SCHED_OTHER]
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
+
+
+def test_a_policy_that_may_not_be_set_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container may forbid it: requests are taken in all the same."""
+
+    def forbidden(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "sched_setscheduler", forbidden, raising=False)
+
+    async def run() -> int:
+        load = Load(1, 30.0)
+        return await load.in_turn(lambda: load.in_flight)
+
+    assert asyncio.run(run()) == 1
