@@ -41,10 +41,12 @@ def report(measured: Overload) -> str:
     """Two tables: the figures, and what became of the requests."""
     offered = measured.offered
     ratio = offered.sent_rate() / measured.peaks[0]
+    turns = sorted(turn.goodput for turn in measured.turns)
     figures = [
         ("peak, closed loop", "{:.0f} requests/s before, {:.0f} after".format(*measured.peaks)),
         ("offered, open loop", f"{offered.sent_rate():.0f} requests/s, {ratio:.1f} times the peak"),
-        ("goodput", f"{offered.rate('200'):.0f} requests/s, {measured.goodput:.0%} of the peak"),
+        ("answered meanwhile", f"{offered.rate('200'):.0f} requests/s"),
+        ("goodput, in turns", f"{measured.goodput:.0%} of the peak ({turns[0]:.0%} … {turns[-1]:.0%} in {len(turns)})"),
         ("refused, p99", f"{offered.took_ms(REFUSED, 0.99):.1f} ms"),
         ("/livez, p99", f"{p99_ms(measured.livez):.1f} ms of {len(measured.livez)}"),
         ("memory", f"{measured.growth_mib:+.0f} MiB"),

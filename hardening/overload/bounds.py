@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from hardening.load.generator import UNSENT
 from hardening.load.probe import FAILED, p99_ms
 from hardening.overload.measure import Overload
@@ -29,7 +31,8 @@ def _of_answers(measured: Overload) -> list[str]:
     offered, lines = measured.offered, []
     # Of what is only told more is offered than a generator has connections for.
     allowed = ALLOWED if measured.kind.is_held else ALLOWED | {UNSENT}
-    for label, count in offered.counts().items():
+    counts = sum((Counter(each.counts()) for each in (offered, *(turn.offered for turn in measured.turns))), Counter())
+    for label, count in counts.items():
         if label not in allowed:
             lines.append(f"{count} requests came to {label}")
     if not measured.kind.is_held:

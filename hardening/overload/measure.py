@@ -1,9 +1,14 @@
-"""One overload: the peak in a closed loop, then a multiple of it in an open one, with probes beside it."""
+"""One overload: the peak in a closed loop, then a multiple of it in an open one, with probes beside it.
+
+Goodput is measured after that, in turns: the speed of a machine that others use changes for seconds by more than what a
+service may lose, so that only what is measured side by side can be compared.
+"""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
+import statistics
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -24,6 +29,8 @@ from hardening.overload.kinds import Kind
 # How many connections keep it busy differs: the best of these counts.
 CONNECTIONS = (2, 4, 16)
 QUIET_S, AFTER_S, GRACE_S = 3.0, 6.0, 10.0
+# Of one turn under load, and of the closed loop after it.
+TURN_S, PEAK_TURN_S = 5.0, 3.0
 LIVEZ_PAUSE_S, NORMAL_PAUSE_S = 0.05, 0.05
 PATIENCE_S = 5.0
 # What a normal request takes varies: so many times its p99 in quiet, and the scheduler's milliseconds, are normal still.
@@ -31,12 +38,25 @@ NORMAL_TIMES, NORMAL_MORE_MS = 2.0, 5.0
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """Some seconds of overload.  peak: answers a second in the closed loops before and after it, on average."""
+
+    peak: float
+    offered: Outcome
+
+    @property
+    def goodput(self) -> float:
+        """Answers with 200 in ratio to the peak."""
+        return self.offered.rate("200") / self.peak
+
+
+@dataclass(frozen=True, slots=True)
 class Overload:
     """What was measured.
 
-    peaks: answers a second, closed loop, before and after: a machine is not equally fast all the time.  livez: the probes
-    under load.  growth_mib: of the service's memory at most, beyond what it had after the peak.  back_s: until
-    a normal request takes its normal time again.
+    peaks: answers a second, closed loop, before and after.  livez: the probes under load.  growth_mib: of the service's
+    memory at most, beyond what it had after the peak.  back_s: until a normal request takes its normal time again.
+    turns: more of the same load, in pieces.
     """
 
     kind: Kind
@@ -47,16 +67,12 @@ class Overload:
     growth_mib: float
     quiet_ms: float
     back_s: float
-
-    @property
-    def peak(self) -> float:
-        """The higher of the two."""
-        return max(self.peaks)
+    turns: list[Turn]
 
     @property
     def goodput(self) -> float:
-        """Answers with 200 in ratio to the peak."""
-        return self.offered.rate("200") / self.peak
+        """Answers with 200 in ratio to the peak: the median over the turns."""
+        return statistics.median(turn.goodput for turn in self.turns)
 
 
 def overload(service: Service, kind: Kind, seconds: float, peak_s: float) -> Overload:
@@ -80,7 +96,20 @@ def overload(service: Service, kind: Kind, seconds: float, peak_s: float) -> Ove
         quiet = p99_ms([one for one in normals.seen if one.at < began - 0.5])
         back = back_to_normal_s(normals.seen, ended, NORMAL_TIMES * quiet + NORMAL_MORE_MS)
         under_load = [one for one in livez.seen if began <= one.at <= ended]
-        return Overload(kind, peaks, plan.rate, offered, under_load, max(mib) - mib[0], quiet, back)
+        turns = list(_turns(generators, service, kind, best, max(1, round(seconds / TURN_S))))
+        return Overload(kind, peaks, plan.rate, offered, under_load, max(mib) - mib[0], quiet, back, turns)
+
+
+def _turns(
+    generators: ProcessPoolExecutor, service: Service, kind: Kind, connections: int, n_turns: int
+) -> Iterator[Turn]:
+    before = _peak(generators, service, kind, connections, PEAK_TURN_S)
+    for _ in range(n_turns):
+        plan = Plan(service.port, kind.request, kind.times * before, TURN_S, grace_s=GRACE_S)
+        offered = _offer(generators, plan).result()
+        after = _peak(generators, service, kind, connections, PEAK_TURN_S)
+        yield Turn((before + after) / 2, offered)
+        before = after
 
 
 def _offer(generators: ProcessPoolExecutor, plan: Plan) -> Future[Outcome]:

@@ -14,7 +14,7 @@ from hardening.load.probe import FAILED, Probed, back_to_normal_s, p99_ms
 from hardening.overload.__main__ import report
 from hardening.overload.bounds import REFUSED, findings
 from hardening.overload.kinds import Kind
-from hardening.overload.measure import Overload
+from hardening.overload.measure import Overload, Turn
 
 HELD, TOLD = Kind("batch", b"", 10.0, is_held=True), Kind("row", b"", 1.5, is_held=False)
 
@@ -38,7 +38,8 @@ def overloaded(**changes: Any) -> Overload:
         offered.sent.append(0.5)
         offered.add(REFUSED, 0.5, 0.002)
     livez = [Probed(0.0, "200", 3.0)] * 10
-    return replace(Overload(HELD, (100.0, 100.0), 1000.0, offered, livez, 5.0, 1.0, 0.5), **changes)
+    turns = [Turn(peak, outcome(_200=[0.05] * 100)) for peak in (50.0, 100.0, 200.0)]
+    return replace(Overload(HELD, (100.0, 100.0), 1000.0, offered, livez, 5.0, 1.0, 0.5, turns), **changes)
 
 
 def slow() -> Outcome:
@@ -52,13 +53,13 @@ def slow() -> Outcome:
 def test_a_service_that_bears_it_is_within_bounds() -> None:
     """Goodput, refusals, health, memory and recovery as they must be; a report of it."""
     assert findings(overloaded()) == []
-    assert "100 requests/s, 100% of the peak" in report(overloaded())
+    assert "100% of the peak (50% … 200% in 3)" in report(overloaded())
 
 
 @pytest.mark.parametrize(
     ("changes", "finding"),
     [
-        ({"peaks": (100.0, 120.0)}, "goodput is 83% of the peak, at least 90% are due"),
+        ({"turns": [Turn(120.0, outcome(_200=[0.05] * 100))]}, "goodput is 83% of the peak, at least 90% are due"),
         ({"rate": 2000.0}, "1000 of 2000 requests/s were sent, and 0 waited for one of 0 connections"),
         ({"offered": slow()}, "refusals took 11.0 ms at p99, at most 10 ms are allowed"),
         ({"offered": outcome(_200=[0.05] * 1000)}, "nothing was refused"),
@@ -80,13 +81,14 @@ def test_only_answers_and_refusals_are_allowed(label: str) -> None:
     """A request without an answer is a finding, and so is a refusal that does not say when to come back."""
     measured = overloaded()
     measured.offered.add(label, 0.0, 1.0)
+    measured.turns[0].offered.add(label, 0.0, 1.0)
 
-    assert findings(measured) == [f"batch: 1 requests came to {label}"]
+    assert findings(measured) == [f"batch: 2 requests came to {label}"]
 
 
 def test_what_is_only_told_is_not_held_to_goodput() -> None:
     """For one row neither goodput nor refusals have bounds; health, memory and recovery have."""
-    assert findings(overloaded(kind=TOLD, peaks=(1e6, 1e6), rate=1e6)) == []
+    assert findings(overloaded(kind=TOLD, turns=[Turn(1e6, outcome(_200=[0.05]))], rate=1e6)) == []
     assert findings(overloaded(kind=TOLD, growth_mib=100.0)) != []
 
 
