@@ -29,8 +29,8 @@ from hardening.overload.kinds import Kind
 # How many connections keep it busy differs: the best of these counts.
 CONNECTIONS = (2, 4, 16)
 QUIET_S, AFTER_S, GRACE_S = 3.0, 6.0, 10.0
-# Of one turn under load, and of the closed loop after it.
-TURN_S, PEAK_TURN_S = 5.0, 3.0
+# Of one turn under load, of the service's rest after it, and of the closed loop then.
+TURN_S, REST_S, PEAK_TURN_S = 5.0, 2.5, 3.0
 LIVEZ_PAUSE_S, NORMAL_PAUSE_S = 0.05, 0.05
 PATIENCE_S = 5.0
 # What a normal request takes varies: so many times its p99 in quiet, and the scheduler's milliseconds, are normal still.
@@ -107,6 +107,7 @@ def _turns(
     for _ in range(n_turns):
         plan = Plan(service.port, kind.request, kind.times * before, TURN_S, grace_s=GRACE_S)
         offered = _offer(generators, plan).result()
+        time.sleep(REST_S)
         after = _peak(generators, service, kind, connections, PEAK_TURN_S)
         yield Turn((before + after) / 2, offered)
         before = after
