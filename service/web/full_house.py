@@ -69,4 +69,3 @@ class FullHouse:
         if not self._request_log.leaves_out(slug):
             self._request_log.answered("POST", path, self._problem.status, slug, total * NS, name.decode(), headers)
         return self._wire % (default_lines, name, min(total // US, MOST_US), name)
-

@@ -9,6 +9,7 @@ import re
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 
@@ -200,6 +201,31 @@ def test_a_full_service_refuses_at_a_glance_what_it_would_refuse_at_length(slow:
     assert [one.reply().status for one in busy] == [200, 200]
     for one in busy:
         one.close()
+
+
+def test_requests_of_one_round_of_the_loop_do_not_find_the_same_place(slow: tuple[Wire, Gate]) -> None:
+    """Of five that are there at once two are taken in; the others are refused without a task to find that out."""
+    wire, gate = slow
+    state = wire.server.server_state
+    known = set(state.connections)
+    others = [Wire(wire.port, wire.server) for _ in range(5)]
+    for other in others:
+        assert ask(other, request("POST", TARGET, body=b"[[1,2,3]]")).status == 200
+    new = state.connections - known
+    seen: Future[tuple[int, int]] = Future()
+
+    def come() -> None:
+        for connection in new:
+            connection.data_received(request("POST", TARGET, {"Content-Encoding": "gzip"}, gzip.compress(LONG)))
+        seen.set_result((wire.protocol.desk.load.in_flight, len(state.tasks)))
+
+    next(iter(new)).loop.call_soon_threadsafe(come)
+    assert seen.result(30) == (2, 2)
+    gate.is_open.set()
+
+    assert sorted(other.reply().status for other in others) == [200, 200, 503, 503, 503]
+    for other in others:
+        other.close()
 
 
 def ask(wire: Wire, data: bytes) -> Reply:
