@@ -30,7 +30,7 @@ from hardening.overload.kinds import Kind
 CONNECTIONS = (2, 4, 16)
 QUIET_S, AFTER_S, GRACE_S = 3.0, 6.0, 10.0
 # Of one turn under load, of the service's rest after it, and of the closed loop then.
-TURN_S, REST_S, PEAK_TURN_S = 5.0, 2.5, 3.0
+TURN_S, REST_S, PEAK_TURN_S = 3.0, 0.75, 2.0
 LIVEZ_PAUSE_S, NORMAL_PAUSE_S = 0.05, 0.05
 PATIENCE_S = 5.0
 # What a normal request takes varies: so many times its p99 in quiet, and the scheduler's milliseconds, are normal still.

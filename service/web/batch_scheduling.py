@@ -6,7 +6,7 @@ import asyncio
 import os
 from contextlib import suppress
 
-LOOK_S = 1.0
+LOOK_S = 0.25
 
 
 class BatchScheduling:
@@ -21,7 +21,7 @@ class BatchScheduling:
         self._is_on = self._was_full = False
 
     def full(self) -> None:
-        """The service is full just now; from the loop's thread.  Lasts until it has not been for a second."""
+        """The service is full just now; from the loop's thread.  Lasts until it has not been for a moment."""
         self._was_full = True
         if not self._is_on:
             self._is_on = True
