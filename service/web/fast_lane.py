@@ -32,7 +32,6 @@ log = logging.getLogger("logitd.web")
 
 PATHS = {path.encode(): path for path in (PREDICT, PREDICT_PROBA)}
 NAMES = {name.encode(): name for name in READ_HEADERS}
-OK = STATUS_LINE[200]
 END_OF_HEAD = b"\r\n\r\n"
 LAST_ANSWER = b"connection: close\r\n\r\n"
 # What the guards and the lane override, call or read of uvicorn's protocol.
@@ -145,9 +144,7 @@ class FastLane(GuardedProtocol):
         answer, lines = None, self._default_lines()
         if request.is_plain:
             if desk.one_row is not None:
-                found = desk.one_row.answer(asks, body, self._began, request.headers)
-                if found is not None:
-                    answer = b"".join((OK, lines, *found[:2], END_OF_LINE, found[2]))
+                answer = desk.one_row.answer(asks, body, self._began, request.headers, lines)
         elif request.keep_alive and desk.full_house is not None:
             answer = desk.full_house.answer(asks, body, self._began, request.path, request.headers, lines)
         if answer is None:

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from time import perf_counter_ns
 from typing import NamedTuple
 
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
 from service.linear.rowwise import FewRows
 from service.serving.data_plane import DataPlane
 from service.serving.metrics import Metrics
@@ -23,10 +25,11 @@ from service.web.keys.gate import Access, Gate
 from service.web.request_id import next_id, request_id
 
 MS, US, NS = 1_000_000, 1_000, 1e-9
+OK = STATUS_LINE[200]
 MAX_REMEMBERED = 64
 OWN = (
     b"content-length: %d\r\nx-request-id: %b\r\n"
-    b"server-timing: parse;dur=0.%03d, predict;dur=0.%03d, encode;dur=0.%03d, total;dur=0.%03d\r\n"
+    b"server-timing: parse;dur=0.%03d, predict;dur=0.%03d, encode;dur=0.%03d, total;dur=0.%03d\r\n\r\n"
 )
 
 
@@ -51,11 +54,12 @@ class OneRow:
         self._speakers: dict[tuple[int, bool], Speaker] = {}
 
     def answer(
-        self, asks: Asks, body: bytes, began: int, headers: Mapping[str, str]
-    ) -> tuple[bytes, bytes, bytes] | None:
-        """The header lines of the version, those of this answer alone, and the body; None: ask the desk.
+        self, asks: Asks, body: bytes, began: int, headers: Mapping[str, str], default_lines: bytes
+    ) -> bytes | None:
+        """The whole answer; None: ask the desk.
 
-        asks: bare.  began: by ``perf_counter_ns``.  headers: by lower-case name.
+        asks: bare.  began: by ``perf_counter_ns``.  headers: by lower-case name.  default_lines: the header lines of every
+        answer.
         """
         is_welcome = self._gate is None or self._gate.welcomes(Access.PREDICT, headers)
         stored = self._resolve(asks.ref) if is_welcome else None
@@ -90,7 +94,7 @@ class OneRow:
         given = headers.get("x-request-id")
         name = next_id() if given is None else request_id(given).encode()
         own = OWN % (len(said), name, parse // US, predict // US, encode // US, total // US)
-        return voice.head.wire, own, said
+        return b"".join((OK, default_lines, voice.head.wire, own, said))
 
     def _new_speaker(self, stored: StoredModel, *, is_proba: bool) -> Speaker:
         if len(self._speakers) >= MAX_REMEMBERED:

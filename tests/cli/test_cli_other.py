@@ -302,7 +302,7 @@ def test_lines_of_standard_error_go_out_whole(folder: Path) -> None:
             [*COMMAND, "serve", "--port", "65536"],
             cwd=folder,
             env=environment(PYTHONUNBUFFERED="1"),
-            stderr=there,
+            stderr=there.fileno(),
             timeout=PATIENCE,
             check=False,
         ).returncode
