@@ -4,35 +4,62 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 from contextlib import suppress
+from time import monotonic, thread_time
+from typing import TypeVar
 
 LOOK_S = 0.25
+# Longer work keeps a refusal waiting for too long, and takes so much time that to be interrupted matters little.
+LONG_S, AFTER_LONG_S = 0.008, 10.0
+
+Result = TypeVar("Result")
 
 
 class BatchScheduling:
     """The policy of an event loop's thread, on Linux.
 
     Where the loop and the threads that work share a processor, each packet takes it from them for a refusal: two changes
-    of thread, and their caches.  Under SCHED_BATCH a thread that wakes waits for the end of a turn, a few ms at most;
+    of thread, and their caches.  Under SCHED_BATCH a thread that wakes waits until the other has done its piece of work;
     refusals come by the handful, and a processor that is free is taken at once as ever.  See sched(7).
     """
 
     def __init__(self) -> None:
         self._is_on = self._was_full = False
+        self._long_until = 0.0
 
     def full(self) -> None:
-        """The service is full just now; from the loop's thread.  Lasts until it has not been for a moment."""
+        """The service is full just now.  Lasts until it has not been for a moment, or work takes long."""
         self._was_full = True
-        if not self._is_on:
+        if not self._is_on and monotonic() >= self._long_until:
             self._is_on = True
             _schedule("SCHED_BATCH")
             asyncio.get_running_loop().call_later(LOOK_S, self._look)
 
+    def timed(self, work: Callable[[], Result]) -> Result:
+        """The result of ``work``, whose processor time is noted; in any thread."""
+        began = thread_time()
+        try:
+            return work()
+        finally:
+            if thread_time() - began > LONG_S:
+                self._long_until = monotonic() + AFTER_LONG_S
+
+    def worked(self) -> None:
+        """A thread has finished a piece of work."""
+        if self._is_on and monotonic() < self._long_until:
+            self._end()
+
     def _look(self) -> None:
-        if self._was_full:
-            self._was_full = False
-            asyncio.get_running_loop().call_later(LOOK_S, self._look)
+        if not self._is_on:
             return
+        if not self._was_full:
+            self._end()
+            return
+        self._was_full = False
+        asyncio.get_running_loop().call_later(LOOK_S, self._look)
+
+    def _end(self) -> None:
         self._is_on = False
         _schedule("SCHED_OTHER")
 

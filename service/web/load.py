@@ -101,8 +101,9 @@ class Load:
         try:
             if has_to_wait and not is_wanted():
                 raise ClientDisconnect
-            return await asyncio.to_thread(work)
+            return await asyncio.to_thread(self._scheduling.timed, work)
         finally:
+            self._scheduling.worked()
             self._threads.release()
 
     async def _turn(self, expires: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -36,6 +37,32 @@ def test_loop_does_not_interrupt_the_work_while_the_service_is_full(monkeypatch:
 
     assert seen == [os.SCHED_OTHER, os.SCHED_BATCH, os.SCHED_BATCH, os.SCHED_OTHER]
     assert os.sched_getscheduler(0) == os.SCHED_OTHER
+
+
+@pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="this policy is Linux's")
+def test_long_work_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who is refused does not wait for it; the policy comes back some time after the last of it."""
+    monkeypatch.setattr(batch_scheduling, "AFTER_LONG_S", 0.1)
+
+    def work_long() -> None:
+        end = time.thread_time() + 2 * batch_scheduling.LONG_S
+        while time.thread_time() < end:
+            pass
+
+    async def run() -> list[int]:
+        load, seen = Load(2, 30.0), []
+        load.enter()
+        for _ in range(2):
+            load.enter()
+            seen.append(os.sched_getscheduler(0))
+            await load.at_turn(work_long)
+            seen.append(os.sched_getscheduler(0))
+            load.leave()
+            await asyncio.sleep(0.2)
+        return seen
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(asyncio.run, run()).result() == [os.SCHED_BATCH, os.SCHED_OTHER] * 2
 
 
 def test_a_policy_that_may_not_be_set_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
