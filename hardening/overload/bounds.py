@@ -40,6 +40,9 @@ def _of_answers(measured: Overload) -> list[str]:
     if offered.sent_rate() < LEAST_OFFERED * measured.rate:
         sent = f"{offered.sent_rate():.0f} of {measured.rate:.0f} requests/s were sent"
         lines.append(f"{sent}, and {offered.waited} waited for one of {offered.most_connections} connections")
+    n_short = sum(turn.offered.sent_rate() < LEAST_OFFERED * turn.rate for turn in measured.turns)
+    if 2 * n_short > len(measured.turns):
+        lines.append(f"in {n_short} of {len(measured.turns)} turns less was sent than planned")
     if measured.goodput < LEAST_GOODPUT:
         lines.append(f"goodput is {measured.goodput:.0%} of the peak, at least {LEAST_GOODPUT:.0%} are due")
     refused_ms = offered.took_ms(REFUSED, 0.99)

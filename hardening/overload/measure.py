@@ -29,7 +29,7 @@ from hardening.overload.kinds import Kind
 # How many connections keep it busy differs: the best of these counts.
 CONNECTIONS = (2, 4, 16)
 QUIET_S, AFTER_S, GRACE_S = 3.0, 6.0, 10.0
-# Of one turn under load, of the service's rest after it, and of the closed loop then.
+# Of one turn under load, of the service's rest after it (see ``BatchScheduling``), and of the closed loop then.
 TURN_S, REST_S, PEAK_TURN_S = 3.0, 0.75, 2.0
 LIVEZ_PAUSE_S, NORMAL_PAUSE_S = 0.05, 0.05
 PATIENCE_S = 5.0
@@ -39,9 +39,13 @@ NORMAL_TIMES, NORMAL_MORE_MS = 2.0, 5.0
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """Some seconds of overload.  peak: answers a second in the closed loops before and after it, on average."""
+    """Some seconds of overload.
+
+    peak: answers a second in the closed loops before and after it, on average.  rate: of requests, as planned.
+    """
 
     peak: float
+    rate: float
     offered: Outcome
 
     @property
@@ -109,7 +113,7 @@ def _turns(
         offered = _offer(generators, plan).result()
         time.sleep(REST_S)
         after = _peak(generators, service, kind, connections, PEAK_TURN_S)
-        yield Turn((before + after) / 2, offered)
+        yield Turn((before + after) / 2, plan.rate, offered)
         before = after
 
 

@@ -38,7 +38,7 @@ def overloaded(**changes: Any) -> Overload:
         offered.sent.append(0.5)
         offered.add(REFUSED, 0.5, 0.002)
     livez = [Probed(0.0, "200", 3.0)] * 10
-    turns = [Turn(peak, outcome(_200=[0.05] * 100)) for peak in (50.0, 100.0, 200.0)]
+    turns = [Turn(peak, 100.0, outcome(_200=[0.05] * 100)) for peak in (50.0, 100.0, 200.0)]
     return replace(Overload(HELD, (100.0, 100.0), 1000.0, offered, livez, 5.0, 1.0, 0.5, turns), **changes)
 
 
@@ -59,7 +59,11 @@ def test_a_service_that_bears_it_is_within_bounds() -> None:
 @pytest.mark.parametrize(
     ("changes", "finding"),
     [
-        ({"turns": [Turn(120.0, outcome(_200=[0.05] * 100))]}, "goodput is 83% of the peak, at least 90% are due"),
+        ({"turns": [Turn(100.0, 110.0, outcome(_200=[0.05] * 100))]}, "in 1 of 1 turns less was sent than planned"),
+        (
+            {"turns": [Turn(120.0, 100.0, outcome(_200=[0.05] * 100))]},
+            "goodput is 83% of the peak, at least 90% are due",
+        ),
         ({"rate": 2000.0}, "1000 of 2000 requests/s were sent, and 0 waited for one of 0 connections"),
         ({"offered": slow()}, "refusals took 11.0 ms at p99, at most 10 ms are allowed"),
         ({"offered": outcome(_200=[0.05] * 1000)}, "nothing was refused"),
@@ -88,7 +92,7 @@ def test_only_answers_and_refusals_are_allowed(label: str) -> None:
 
 def test_what_is_only_told_is_not_held_to_goodput() -> None:
     """For one row neither goodput nor refusals have bounds; health, memory and recovery have."""
-    assert findings(overloaded(kind=TOLD, turns=[Turn(1e6, outcome(_200=[0.05]))], rate=1e6)) == []
+    assert findings(overloaded(kind=TOLD, turns=[Turn(1e6, 1e6, outcome(_200=[0.05]))], rate=1e6)) == []
     assert findings(overloaded(kind=TOLD, growth_mib=100.0)) != []
 
 
