@@ -45,8 +45,8 @@ def report(measured: Overload) -> str:
     figures = [
         ("peak, closed loop", "{:.0f} requests/s before, {:.0f} after".format(*measured.peaks)),
         ("offered, open loop", f"{offered.sent_rate():.0f} requests/s, {ratio:.1f} times the peak"),
-        ("answered meanwhile", f"{offered.rate('200'):.0f} requests/s"),
-        ("goodput, in turns", f"{measured.goodput:.0%} of the peak ({turns[0]:.0%} … {turns[-1]:.0%} in {len(turns)})"),
+        ("goodput", f"{offered.rate('200'):.0f} requests/s, {measured.goodput:.0%} of the peak"),
+        ("the same in turns", f"{measured.goodput_in_turns:.0%} ({turns[0]:.0%} … {turns[-1]:.0%} in {len(turns)})"),
         ("refused, p99", f"{offered.took_ms(REFUSED, 0.99):.1f} ms"),
         ("/livez, p99", f"{p99_ms(measured.livez):.1f} ms of {len(measured.livez)}"),
         ("memory", f"{measured.growth_mib:+.0f} MiB"),

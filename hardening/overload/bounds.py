@@ -45,6 +45,8 @@ def _of_answers(measured: Overload) -> list[str]:
         lines.append(f"in {n_short} of {len(measured.turns)} turns less was sent than planned")
     if measured.goodput < LEAST_GOODPUT:
         lines.append(f"goodput is {measured.goodput:.0%} of the peak, at least {LEAST_GOODPUT:.0%} are due")
+    if measured.goodput_in_turns < LEAST_GOODPUT:
+        lines.append(f"in turns it is {measured.goodput_in_turns:.0%}")
     refused_ms = offered.took_ms(REFUSED, 0.99)
     if not offered.count(REFUSED):
         lines.append("nothing was refused")

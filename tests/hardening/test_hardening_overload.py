@@ -53,17 +53,16 @@ def slow() -> Outcome:
 def test_a_service_that_bears_it_is_within_bounds() -> None:
     """Goodput, refusals, health, memory and recovery as they must be; a report of it."""
     assert findings(overloaded()) == []
-    assert "100% of the peak (50% … 200% in 3)" in report(overloaded())
+    assert "100 requests/s, 100% of the peak" in report(overloaded())
+    assert "100% (50% … 200% in 3)" in report(overloaded())
 
 
 @pytest.mark.parametrize(
     ("changes", "finding"),
     [
         ({"turns": [Turn(100.0, 110.0, outcome(_200=[0.05] * 100))]}, "in 1 of 1 turns less was sent than planned"),
-        (
-            {"turns": [Turn(120.0, 100.0, outcome(_200=[0.05] * 100))]},
-            "goodput is 83% of the peak, at least 90% are due",
-        ),
+        ({"peaks": (100.0, 120.0)}, "goodput is 83% of the peak, at least 90% are due"),
+        ({"turns": [Turn(120.0, 100.0, outcome(_200=[0.05] * 100))]}, "in turns it is 83%"),
         ({"rate": 2000.0}, "1000 of 2000 requests/s were sent, and 0 waited for one of 0 connections"),
         ({"offered": slow()}, "refusals took 11.0 ms at p99, at most 10 ms are allowed"),
         ({"offered": outcome(_200=[0.05] * 1000)}, "nothing was refused"),
@@ -92,7 +91,9 @@ def test_only_answers_and_refusals_are_allowed(label: str) -> None:
 
 def test_what_is_only_told_is_not_held_to_goodput() -> None:
     """For one row neither goodput nor refusals have bounds; health, memory and recovery have."""
-    assert findings(overloaded(kind=TOLD, turns=[Turn(1e6, 1e6, outcome(_200=[0.05]))], rate=1e6)) == []
+    assert (
+        findings(overloaded(kind=TOLD, peaks=(1e6, 1e6), turns=[Turn(1e6, 1e6, outcome(_200=[0.05]))], rate=1e6)) == []
+    )
     assert findings(overloaded(kind=TOLD, growth_mib=100.0)) != []
 
 
