@@ -6,12 +6,13 @@ import asyncio
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from time import monotonic, thread_time
+from time import thread_time
 from typing import TypeVar
 
 LOOK_S = 0.25
-# Longer work keeps a refusal waiting for too long, and takes so much time that to be interrupted matters little.
-LONG_S, AFTER_LONG_S = 0.008, 10.0
+# Work that is longer as a rule keeps a refusal waiting for too long, and to be interrupted matters little to it.  A single
+# piece may be the machine's doing.
+LONG_S, PIECES = 0.008, 8
 
 Result = TypeVar("Result")
 
@@ -26,12 +27,13 @@ class BatchScheduling:
 
     def __init__(self) -> None:
         self._is_on = self._was_full = False
-        self._long_until = 0.0
+        # Processor time of a piece of work: a mean in which each has a share of one in PIECES.
+        self._usual_s = 0.0
 
     def full(self) -> None:
-        """The service is full just now.  Lasts until it has not been for a moment, or work takes long."""
+        """The service is full just now.  Lasts until it has not been for a moment, or work takes long as a rule."""
         self._was_full = True
-        if not self._is_on and monotonic() >= self._long_until:
+        if not self._is_on and self._usual_s <= LONG_S:
             self._is_on = True
             _schedule("SCHED_BATCH")
             asyncio.get_running_loop().call_later(LOOK_S, self._look)
@@ -42,12 +44,11 @@ class BatchScheduling:
         try:
             return work()
         finally:
-            if thread_time() - began > LONG_S:
-                self._long_until = monotonic() + AFTER_LONG_S
+            self._usual_s += (thread_time() - began - self._usual_s) / PIECES
 
     def worked(self) -> None:
         """A thread has finished a piece of work."""
-        if self._is_on and monotonic() < self._long_until:
+        if self._is_on and self._usual_s > LONG_S:
             self._end()
 
     def _look(self) -> None:

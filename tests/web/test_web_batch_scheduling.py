@@ -41,29 +41,33 @@ def test_loop_does_not_interrupt_the_work_while_the_service_is_full(monkeypatch:
 
 
 @pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="this policy is Linux's")
-def test_long_work_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who is refused does not wait for it; the policy comes back some time after the last of it."""
-    monkeypatch.setattr(batch_scheduling, "AFTER_LONG_S", 2.0)
+def test_work_that_is_long_as_a_rule_is_interrupted() -> None:
+    """Who is refused does not wait for it; the policy comes back with shorter work, and a single long piece is none."""
 
-    def work_long() -> None:
-        end = time.thread_time() + 2 * batch_scheduling.LONG_S
+    def work(seconds: float) -> None:
+        end = time.thread_time() + seconds
         while time.thread_time() < end:
             pass
 
-    async def run() -> list[int]:
+    async def run() -> list[list[int]]:
         load, seen = Load(2, 30.0), []
         load.enter()
-        for _ in range(2):
-            load.enter()
-            seen.append(os.sched_getscheduler(0))
-            await load.at_turn(work_long)
-            seen.append(os.sched_getscheduler(0))
-            load.leave()
-            await asyncio.sleep(2.1)
+        for seconds, pieces in ((4 * batch_scheduling.LONG_S, 1), (4 * batch_scheduling.LONG_S, 5), (0.0, 20)):
+            of_these = []
+            for _ in range(pieces):
+                load.enter()
+                await load.at_turn(lambda seconds=seconds: work(seconds))  # type: ignore[misc]
+                of_these.append(os.sched_getscheduler(0))
+                load.leave()
+            seen.append(of_these)
         return seen
 
     with ThreadPoolExecutor(1) as pool:
-        assert pool.submit(asyncio.run, run()).result() == [os.SCHED_BATCH, os.SCHED_OTHER] * 2
+        one, more, short = pool.submit(asyncio.run, run()).result()
+
+    assert one == [os.SCHED_BATCH]
+    assert more[-1] == short[0] == os.SCHED_OTHER
+    assert short[-1] == os.SCHED_BATCH
 
 
 def test_a_policy_that_may_not_be_set_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
