@@ -11,7 +11,8 @@ from urllib.parse import unquote
 
 import httpx
 import numpy as np
-from starlette.types import ASGIApp, Message
+from fastapi import FastAPI
+from starlette.types import Message
 
 from service.record import Provenance
 from service.serving.control_plane import ControlPlane
@@ -30,7 +31,7 @@ GOOD = {"instances": [[1.0, 2.0, 3.0]]}  # for the model abc
 class Client:
     """Blocking calls of an application in this process, all on one event loop."""
 
-    def __init__(self, app: ASGIApp, runner: asyncio.Runner) -> None:
+    def __init__(self, app: FastAPI, runner: asyncio.Runner) -> None:
         self.app = app
         self._runner = runner
         self._http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=HERE)

@@ -77,11 +77,16 @@ def client(make_client: MakeClient, trained_store: Path) -> Client:
     return make_client(trained_store)
 
 
+@pytest.fixture
+def app(make_client: MakeClient, trained_store: Path) -> FastAPI:
+    """An application over the same store, of its own for each test."""
+    return make_client(trained_store).app
+
+
 @pytest.fixture(scope="session")
 def lane(make_client: MakeClient, trained_store: Path) -> Iterator[Wire]:
     """A connection to an application over the same store behind uvicorn, with the fast lane."""
     app = make_client(trained_store).app
-    assert isinstance(app, FastAPI)
     # Between two tests that use it minutes may pass.
     with on_wire(app, timeout_keep_alive=3600) as wire:
         yield wire

@@ -156,7 +156,7 @@ def test_a_proxy_names_the_client_by_its_address(
     make_client: MakeClient, store_copy: Path, audit: pytest.LogCaptureFixture, forwarded: str, peer: str | None
 ) -> None:
     """A proxy on this machine may say whom it speaks for; what is no address is left out."""
-    with on_wire(make_client(store_copy).app) as wire:  # type: ignore[arg-type]  # it is FastAPI's
+    with on_wire(make_client(store_copy).app) as wire:
         wire.send(request("DELETE", "/models/abc/versions/1", {"X-Forwarded-For": forwarded}))
         assert wire.reply().status == 409
 
@@ -167,7 +167,7 @@ def test_a_client_that_leaves_early_is_cut_off(
     make_client: MakeClient, store_copy: Path, audit: pytest.LogCaptureFixture
 ) -> None:
     """A write whose request never became whole did not happen, and is told."""
-    with on_wire(make_client(store_copy).app) as wire:  # type: ignore[arg-type]  # it is FastAPI's
+    with on_wire(make_client(store_copy).app) as wire:
         wire.send(request("PUT", LIVE, {"Expect": "nothing"}, b'{"version": 1}')[:-3])
         while not wire.server.server_state.tasks:
             pass

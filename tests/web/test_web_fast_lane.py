@@ -26,14 +26,6 @@ TARGET = "/predict_proba?model=abc"
 ROW = '"probabilities":[['
 
 
-@pytest.fixture
-def app(make_client: MakeClient, trained_store: Path) -> FastAPI:
-    """An application of its own for each test."""
-    built = make_client(trained_store).app
-    assert isinstance(built, FastAPI)
-    return built
-
-
 @pytest.fixture(params=["at once", "in turn"])
 def wire(request: pytest.FixtureRequest, app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
     """A connection to the application behind uvicorn with the fast lane; "in turn": as if it were always busy."""
@@ -173,7 +165,6 @@ def test_other_methods_are_refused_as_ever(wire: Wire, method: str) -> None:
 def test_too_long_a_body_is_refused_before_it_is_sent(make_client: MakeClient, trained_store: Path) -> None:
     """413 by the announced length alone, and the connection ends."""
     app = make_client(trained_store, max_body_bytes=2000).app
-    assert isinstance(app, FastAPI)
     with on_wire(app) as wire:
         wire.send(request("POST", TARGET, body=b" " * 2000))
         assert wire.reply().status == 400
@@ -187,7 +178,6 @@ def test_too_long_a_body_is_refused_before_it_is_sent(make_client: MakeClient, t
 def test_the_end_of_the_connection_is_told_once(make_client: MakeClient, trained_store: Path) -> None:
     """A body that inflates beyond the limit is refused in the lane, with one header ``Connection``."""
     app = make_client(trained_store, max_body_bytes=2000).app
-    assert isinstance(app, FastAPI)
     with on_wire(app) as wire, socket.create_connection(("127.0.0.1", wire.port), 10) as other:
         other.sendall(request("POST", TARGET, {"Content-Encoding": "gzip"}, gzip.compress(b" " * 2001)))
         answer = b"".join(iter(lambda: other.recv(65536), b""))

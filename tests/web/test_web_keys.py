@@ -10,7 +10,6 @@ from typing import Any
 import httpx
 import pytest
 from asking import GOOD, Client, MakeClient
-from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from keys_on_disk import NOW, KeysOnDisk
 from wire import on_wire, request
@@ -46,18 +45,14 @@ def keyed(make_client: MakeClient, store_copy: Path, keys: KeysOnDisk) -> Client
 
 def every_route(client: Client) -> list[tuple[str, str, str]]:
     """Method, path as it is declared, and a path that it matches, of each route that the application has."""
-    app = client.app
-    assert isinstance(app, FastAPI)
-    found = [route for route in app.routes if isinstance(route, APIRoute)]
-    assert len(found) == len(app.routes)
+    found = [route for route in client.app.routes if isinstance(route, APIRoute)]
+    assert len(found) == len(client.app.routes)
     return [(method, route.path, route.path.format(**EVERYTHING)) for route in found for method in route.methods or ()]
 
 
 def needed(client: Client) -> dict[tuple[str, str], Access]:
     """What the table of routes asks for, by method and path."""
-    app = client.app
-    assert isinstance(app, FastAPI)
-    services = app.state.services
+    services = client.app.state.services
     table = routes(services, NativeDialect.__new__(NativeDialect))
     return {(method, path): access for path, methods, access, _ in table for method in methods}
 
@@ -140,7 +135,6 @@ def answered(client: Client, headers: list[tuple[str, str]], target: str) -> int
 
 def answered_on_wire(client: Client, cases: list[tuple[list[tuple[str, str]], str, int]]) -> list[int]:
     """The status of each case, each sent twice, so that the second time its head is known."""
-    assert isinstance(client.app, FastAPI)
     statuses = []
     with on_wire(client.app) as wire:
         for headers, target, _ in cases:
@@ -159,7 +153,6 @@ def test_a_revoked_key_ends_with_the_file(
     """A head that the lane remembers is refused once its key is revoked, and a new key counts without a restart."""
     monkeypatch.setattr(key_ring, "LOOK_AGAIN_S", 0)
     app = make_client(trained_store, api_keys_file=str(keys.path)).app
-    assert isinstance(app, FastAPI)
     once = request("POST", TARGET, keys.bearer("predict"), b"[[1,2,3]]")
 
     with on_wire(app) as wire:
@@ -277,7 +270,6 @@ def test_a_full_service_still_asks_for_keys(keyed: Client, keys: KeysOnDisk) -> 
     body = gzip.compress(b"[[1,2,3]" + b",[1,2,3]" * 20_000 + b"]")
     presented: list[dict[str, str]] = [{"X-API-Key": "logitd_" + "x" * 43}, {}, *map(keys.bearer, ("train", "predict"))]
     statuses = []
-    assert isinstance(keyed.app, FastAPI)
     with on_wire(keyed.app) as wire:
         wire.protocol.desk.load.in_flight = wire.protocol.desk.load._most_in_flight
         for headers in presented * 2:

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pytest
 from asking import GOOD, MakeClient
-from fastapi import FastAPI
 from starlette.requests import ClientDisconnect
 from wire import Reply, Wire, on_wire, request
 
@@ -125,7 +124,6 @@ def slow(make_client: MakeClient, trained_store: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(NativeDialect, "answer", slowly)
     app = make_client(trained_store, max_in_flight=2).app
-    assert isinstance(app, FastAPI)
     with on_wire(app) as wire:
         # The version comes into memory by a thread too.
         gate.is_open.set()

@@ -96,6 +96,24 @@ def test_floods_are_counted(request_log: RequestLog, clock: Clock, at_info: pyte
     ]
 
 
+def test_a_line_too_many_is_known_beforehand(
+    request_log: RequestLog, clock: Clock, at_info: pytest.LogCaptureFixture
+) -> None:
+    """Whoever asks is told so only for that slug and second, and the next line counts it as left out."""
+    asked = [request_log.leaves_out("no-live-model")]
+    for number in range(MOST):
+        asked.append(request_log.leaves_out("no-live-model"))
+        fail(request_log, f"a{number}")
+    full = [request_log.leaves_out(slug) for slug in ("no-live-model", "no-live-model", "store-full")]
+    clock.now += 1
+    asked.append(request_log.leaves_out("no-live-model"))
+    fail(request_log, "b")
+
+    assert not any(asked)
+    assert full == [True, True, False]
+    assert told(at_info)[MOST:] == [("WARNING", "b", 2)]
+
+
 def test_clients_that_leave_are_counted_as_well(
     request_log: RequestLog, clock: Clock, at_info: pytest.LogCaptureFixture
 ) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from asking import Client, MakeClient
+from asking import MakeClient
 from fastapi import FastAPI
 from generated_requests import Drawn, drawn
 from keys_on_disk import KeysOnDisk
@@ -26,19 +26,19 @@ REQUEST_ID = re.compile(rb'"request_id":"[^"]*"')
 @pytest.fixture(scope="module")
 def routed(make_client: MakeClient, trained_store: Path) -> FastAPI:
     """The application whose predictions are answered by its routes."""
-    return application(make_client(trained_store, ahead_of_router=False))
+    return make_client(trained_store, ahead_of_router=False).app
 
 
 @pytest.fixture(scope="module")
 def ahead(make_client: MakeClient, trained_store: Path) -> FastAPI:
     """The application that answers predictions ahead of its router."""
-    return application(make_client(trained_store))
+    return make_client(trained_store).app
 
 
 @pytest.fixture(scope="module")
 def lane(make_client: MakeClient, trained_store: Path) -> Iterator[Wire]:
     """The application behind uvicorn, with the fast lane."""
-    with on_wire(application(make_client(trained_store))) as wire:
+    with on_wire(make_client(trained_store).app) as wire:
         yield wire
 
 
@@ -72,7 +72,7 @@ def keyed_apps(make_client: MakeClient, trained_store: Path, keys: KeysOnDisk) -
     """The two applications in this process, and one for the fast lane, all with keys."""
     settings = {"api_keys_file": str(keys.path)}
     routed = make_client(trained_store, ahead_of_router=False, **settings)
-    return [application(routed), *(application(make_client(trained_store, **settings)) for _ in range(2))]
+    return [routed.app, *(make_client(trained_store, **settings).app for _ in range(2))]
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -93,12 +93,6 @@ def test_keys_count_the_same_on_all_ways(
             assert answers[0] == answers[1] == answers[2], one
 
     assert {200, 401, 403, 405} <= statuses
-
-
-def application(client: Client) -> FastAPI:
-    """The client's application, which is known to be one of FastAPI."""
-    assert isinstance(client.app, FastAPI)
-    return client.app
 
 
 def call(app: FastAPI, one: Drawn, runner: asyncio.Runner) -> Reply:

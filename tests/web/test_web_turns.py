@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import socket
-from pathlib import Path
 
 import pytest
-from asking import GOOD, MakeClient
+from asking import GOOD
 from fastapi import FastAPI
 from wire import Wire, eventually, on_wire, request, reset
 
@@ -17,14 +16,6 @@ pytest_plugins = ("served",)
 
 BODY = json.dumps(GOOD).encode()
 TARGET = "/predict_proba?model=abc"
-
-
-@pytest.fixture
-def app(make_client: MakeClient, trained_store: Path) -> FastAPI:
-    """An application of its own for each test."""
-    built = make_client(trained_store).app
-    assert isinstance(built, FastAPI)
-    return built
 
 
 def test_a_busy_loop_looks_up_and_keeps_the_order(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
