@@ -14,7 +14,7 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 
-from service.web.fast_lane import fast_lane, guarded
+from service.web.protocols import fast_lane, guarded
 
 PATIENCE = 30.0
 

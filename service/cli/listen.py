@@ -28,7 +28,7 @@ from service.cli.trust import trusted_key
 from service.settings import Settings
 from service.store.model_store import ModelStore
 from service.web.app import create_app
-from service.web.fast_lane import fast_lane, guarded
+from service.web.protocols import fast_lane, guarded
 from service.web.services import Services
 
 # Longer than the idle time of common load balancers (60 s), so that it is they who close connections.

@@ -8,12 +8,10 @@ for the answer to one before them.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Mapping
 from time import perf_counter_ns
-from typing import Any, ClassVar, NamedTuple, TypeVar
+from typing import Any, ClassVar, NamedTuple
 
-import uvicorn
 from starlette.requests import ClientDisconnect
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
@@ -23,34 +21,19 @@ from service.web.dialects.native import AT_ONCE_BYTES, PREDICT, PREDICT_PROBA, a
 from service.web.guarded_protocol import END_OF_LINE, GuardedProtocol
 from service.web.keys.gate import KEY_HEADERS
 from service.web.load import FREE_BYTES, TIMEOUT
-from service.web.prediction_desk import READ_HEADERS, PredictionDesk
+from service.web.prediction_desk import READ_HEADERS
 from service.web.tally import Phase
 from service.web.turns import Turns
-from service.web.watch import Watch
-
-log = logging.getLogger("logitd.web")
 
 PATHS = {path.encode(): path for path in (PREDICT, PREDICT_PROBA)}
 NAMES = {name.encode(): name for name in READ_HEADERS}
 END_OF_HEAD = b"\r\n\r\n"
 LAST_ANSWER = b"connection: close\r\n\r\n"
-# What the guards and the lane override, call or read of uvicorn's protocol.
-USED = frozenset(
-    {
-        *("connection_lost", "connection_made", "data_received", "on_body", "on_headers_complete", "on_message_begin"),
-        *("on_message_complete", "on_response_complete", "pause_writing", "resume_writing", "shutdown"),
-        *("eof_received", "connections", "pipeline"),
-        *("_unset_keepalive_if_required", "timeout_keep_alive", "timeout_keep_alive_task"),
-        *("cycle", "expect_100_continue", "flow", "headers", "loop", "parser", "server_state", "tasks", "transport"),
-    }
-)
 # A head with one of these does not come again.
 ONCE = frozenset({"traceparent", "tracestate", "x-request-id"})
 # Of these a second one makes a list, which is no value.
 JOINED = frozenset({*KEY_HEADERS, TIMEOUT})
 MAX_KNOWN, MAX_HEAD_BYTES = 256, 2048
-
-Base = TypeVar("Base", bound=GuardedProtocol)
 
 
 class Request(NamedTuple):
@@ -87,7 +70,7 @@ class Pending:
 
 
 class FastLane(GuardedProtocol):
-    """One connection; ``fast_lane`` makes the class for a desk.
+    """One connection; ``protocols.fast_lane`` makes the class for a desk.
 
     known_heads: heads of the past and what they were read as, since equal bytes are read the same again.
     known_asks: what they ask for, by what that depends on.
@@ -326,25 +309,3 @@ class FastLane(GuardedProtocol):
 def is_plainest(asks: Asks) -> bool:
     """Whether this is for ``OneRow``, if the body is."""
     return asks.is_bare and asks.timeout_s is None and not (asks.is_csv or asks.is_gzip)
-
-
-def fast_lane(desk: PredictionDesk) -> type[FastLane] | None:
-    """The protocol class for ``uvicorn.Config(http=…)``; None, with a line in the log, for a uvicorn that is not known."""
-    return _for_desk(FastLane, desk, turns=Turns(), known_heads={}, known_asks={})
-
-
-def guarded(desk: PredictionDesk) -> type[GuardedProtocol] | None:
-    """The same without the lane: predictions go uvicorn's way, like all other requests."""
-    return _for_desk(GuardedProtocol, desk)
-
-
-def _for_desk(base: type[Base], desk: PredictionDesk, **more: object) -> type[Base] | None:
-    there = set(dir(HttpToolsProtocol)) | set(HttpToolsProtocol.__init__.__code__.co_names)
-    missing = sorted(USED.difference(there))
-    if missing:
-        found = {"uvicorn": uvicorn.__version__, "missing": ", ".join(missing)}
-        log.warning(
-            "no fast lane, and no limits but those of bodies: this uvicorn lacks what they lean on", extra=found
-        )
-        return None
-    return type(base.__name__, (base,), {"desk": desk, "watch": Watch(), **more})

@@ -37,7 +37,7 @@ LAST = {"Connection": "close"}
 
 
 class GuardedProtocol(HttpToolsProtocol):
-    """One connection; ``guarded`` makes the class for a desk."""
+    """One connection; ``protocols.guarded`` makes the class for a desk."""
 
     desk: ClassVar[PredictionDesk]
     watch: ClassVar[Watch]

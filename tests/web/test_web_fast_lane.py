@@ -17,7 +17,9 @@ from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from wire import Wire, eventually, on_wire, request, reset
 
-from service.web import fast_lane as lane_module, turns
+from service.web import turns
+from service.web.fast_lane import MAX_KNOWN
+from service.web.protocols import fast_lane
 
 pytest_plugins = ("served",)
 
@@ -225,7 +227,7 @@ def test_equal_heads_are_read_once_and_forgotten_when_there_are_many(app: FastAP
         for index in range(300):
             wire.send(request("POST", TARGET, {"X-Other": str(index)}, BODY))
             assert wire.reply().status == 200
-        assert len(lane.known_heads) <= lane_module.MAX_KNOWN
+        assert len(lane.known_heads) <= MAX_KNOWN
 
 
 def test_connections_that_are_reset_leave_nothing(app: FastAPI) -> None:
@@ -287,6 +289,6 @@ def test_the_lane_steps_aside_for_an_unknown_uvicorn(
     monkeypatch.delattr(HttpToolsProtocol, "on_response_complete")
 
     with caplog.at_level(logging.WARNING, "logitd.web"):
-        assert lane_module.fast_lane(app.state.desk) is None
+        assert fast_lane(app.state.desk) is None
 
     assert [vars(record)["missing"] for record in caplog.records] == ["on_response_complete"]
