@@ -21,7 +21,7 @@ test: .venv/test              ## run the whole suite
 test-oldest: .venv/test       ## what leans on uvicorn's inside, with the oldest release that is allowed
 	$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --upgrade --target .venv/oldest uvicorn==$(OLDEST_UVICORN)
 	PYTHONPATH=.venv/oldest $(BIN)/pytest tests/web/test_web_fast_lane.py tests/web/test_web_three_ways.py tests/web/test_web_tracing.py \
-		tests/web/test_web_load.py tests/web/test_web_wire.py tests/web/test_web_wire_pipelines.py tests/web/test_web_wire_overload.py
+		tests/web/test_web_full_service.py tests/web/test_web_wire.py tests/web/test_web_wire_pipelines.py tests/web/test_web_wire_overload.py
 
 check: lint types floors docs ## everything but the tests
 

@@ -34,6 +34,8 @@ ONCE = frozenset({"traceparent", "tracestate", "x-request-id"})
 # Of these a second one makes a list, which is no value.
 JOINED = frozenset({*KEY_HEADERS, TIMEOUT})
 MAX_KNOWN, MAX_HEAD_BYTES = 256, 2048
+# A body that is refused is read up to this length, and the connection goes on: another one would cost both sides more.
+MOST_DROPPED = 1 << 20
 
 
 class Request(NamedTuple):
@@ -87,6 +89,8 @@ class FastLane(GuardedProtocol):
         self._parts: list[bytes] = []
         self._data = b""
         self._began = 0
+        # Whether that body is to be refused, and is not kept.
+        self._is_dropped = False
 
     def data_received(self, data: bytes) -> None:
         self._heard_at = self.loop.time()
@@ -150,8 +154,10 @@ class FastLane(GuardedProtocol):
             self._go_the_usual_way()
             return
         self._parts = []
-        if self._request.length > AT_ONCE_BYTES:
-            self.desk.load.check()
+        length, load = self._request.length, self.desk.load
+        self._is_dropped = length > AT_ONCE_BYTES and load.is_full
+        if self._is_dropped and length > MOST_DROPPED:
+            raise load.full()
 
     def _go_the_usual_way(self) -> None:
         """Make up for ``on_message_begin``."""
@@ -207,10 +213,14 @@ class FastLane(GuardedProtocol):
     def handle_body(self, body: bytes) -> None:
         if self._request is None:
             super().handle_body(body)
-        else:
+        elif not self._is_dropped:
             if self._request.length > FREE_BYTES:
                 self.hold(len(body))
             self._parts.append(body)
+
+    @property
+    def body_left(self) -> int:
+        return 0 if self._request is None else self._request.length - self._tally.body_bytes
 
     def handle_end(self) -> None:
         """Answer a request of the lane, here or in a thread."""
@@ -223,7 +233,10 @@ class FastLane(GuardedProtocol):
         if request.length > AT_ONCE_BYTES:
             # The parts of a long body become one in the thread: on the loop that would take milliseconds.
             call = self.desk.call(request.path, request.query, request.headers, b"", self._began, request.asks)
-            self._answer_in_thread(call, parts, keep_alive=request.keep_alive)
+            if not self._is_dropped:
+                self._answer_in_thread(call, parts, keep_alive=request.keep_alive)
+            elif not self.transport.is_closing():
+                self._write(call, self.desk.full(call), keep_alive=request.keep_alive)
             return
         self._let_go()
         body = b"".join(parts)

@@ -95,8 +95,9 @@ class GuardedProtocol(HttpToolsProtocol):
             if self._phase is Phase.LAST:
                 rest = rest[:0]
                 break
-            self._feed_piece(rest[:PIECE_BYTES])
-            rest = rest[PIECE_BYTES:]
+            size = max(PIECE_BYTES, self.body_left)
+            self._feed_piece(rest[:size])
+            rest = rest[size:]
         self._backlog = bytes(rest)
         self._flow.hold_back(is_full=bool(self._backlog))
 
@@ -189,6 +190,11 @@ class GuardedProtocol(HttpToolsProtocol):
         if not self.desk.load.hold(n_bytes, self._held):
             raise TemporaryReducedCapacity("the bodies that are being received fill the memory set aside for them")
         self._held += n_bytes
+
+    @property
+    def body_left(self) -> int:
+        """Bytes to come that are a body's for sure, and need not be looked at piece by piece."""
+        return 0
 
     def _let_go(self) -> None:
         if self._held:

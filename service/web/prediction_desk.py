@@ -93,9 +93,13 @@ class PredictionDesk:
         A service that is full has no time for more than this: no exception, and no task that finds out.
         """
         if self.load.is_full:
-            return self._full.answer(call.request_id)
+            return self.full(call)
         self.load.enter()
         return None
+
+    def full(self, call: Call) -> Answer:
+        """The refusal of a call that there is no room for."""
+        return self._full.answer(call.request_id)
 
     async def answer_at_turn(
         self, call: Call, parts: Sequence[bytes], is_wanted: Callable[[], bool] = lambda: True
