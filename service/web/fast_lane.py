@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import ExitStack
 from time import perf_counter_ns
 from typing import Any, ClassVar, NamedTuple
 
@@ -272,7 +273,8 @@ class FastLane(GuardedProtocol):
             self._let_go()
             self._write(call, refusal, keep_alive=keep_alive)
             return
-        pending = Pending(keep_alive=keep_alive)
+        pending, place = Pending(keep_alive=keep_alive), ExitStack()
+        place.callback(self.desk.load.leave)
         self.cycle = self._running = pending  # type: ignore[assignment]
 
         def is_wanted() -> bool:
@@ -287,17 +289,20 @@ class FastLane(GuardedProtocol):
                 self.transport.close()
                 return
             pending.response_complete = True
+            # Whoever has its answer finds the place free.
+            place.close()
             if not self.transport.is_closing():
                 self._write(call, found, keep_alive=pending.keep_alive)
             self.on_response_complete()
 
-        task = self.loop.create_task(answer())
-        task.add_done_callback(self._forget)
-        self.tasks.add(task)
+        def forget(task: asyncio.Task[None]) -> None:
+            # One that was cancelled before it began has not left.
+            place.close()
+            self.tasks.discard(task)
 
-    def _forget(self, task: asyncio.Task[None]) -> None:
-        self.desk.load.leave()
-        self.tasks.discard(task)
+        task = self.loop.create_task(answer())
+        task.add_done_callback(forget)
+        self.tasks.add(task)
 
     def _write(self, call: Call, answer: Answer, *, keep_alive: bool) -> None:
         own = self.desk.account(call, answer)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 import pytest
 from asking import GOOD, MakeClient
@@ -116,6 +117,23 @@ def test_what_a_full_service_refuses_is_not_kept_and_the_connection_goes_on(
     assert answered == [200, 200]
     for one in busy:
         one.close()
+
+
+def test_a_place_is_free_before_its_answer_is_given(slow: tuple[Wire, Gate], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever sends its next request as soon as it has its answer is not refused for the one before."""
+    wire, gate = slow
+    taken: list[int] = []
+    write = wire.protocol._write
+
+    def look(lane: Any, *arguments: Any, **options: Any) -> None:
+        taken.append(lane.desk.load.in_flight)
+        write(lane, *arguments, **options)
+
+    monkeypatch.setattr(wire.protocol, "_write", look)
+    gate.is_open.set()
+
+    assert ask(wire, request("POST", TARGET, body=LONG)).status == 200
+    assert taken == [0]
 
 
 def check_full(answer: Reply) -> None:
