@@ -52,11 +52,7 @@ def slow(make_client: MakeClient, trained_store: Path, monkeypatch: pytest.Monke
 def test_a_full_service_refuses_long_bodies_and_answers_all_else(slow: tuple[Wire, Gate]) -> None:
     """503 with Retry-After, very long ones at their head; health, short predictions and other paths are answered."""
     wire, gate = slow
-    busy = [Wire(wire.port, wire.server) for _ in range(2)]
-    for one in busy:
-        one.send(request("POST", TARGET, body=LONG))
-    while wire.protocol.desk.load.in_flight < 2:
-        pass
+    busy = fill(wire)
 
     wire.send(request("POST", TARGET, body=b" " * (MOST_DROPPED + 1)).removesuffix(b" " * (MOST_DROPPED + 1)))
     refused = [wire.reply()]
@@ -83,11 +79,7 @@ def test_what_a_full_service_refuses_is_not_kept_and_the_connection_goes_on(
     """A long body is read and dropped, however it comes; the request behind it is answered, and the next ones too."""
     wire, gate = slow
     load, longest = wire.protocol.desk.load, LONG + b" " * (MOST_DROPPED - len(LONG))
-    busy = [Wire(wire.port, wire.server) for _ in range(2)]
-    for one in busy:
-        one.send(request("POST", TARGET, body=LONG))
-    while load.in_flight < 2:
-        pass
+    busy = fill(wire)
     kept: list[int] = []
     hold, connection, data = load.hold, wire.socket, request("POST", TARGET, body=longest)
 
@@ -136,6 +128,16 @@ def test_a_place_is_free_before_its_answer_is_given(slow: tuple[Wire, Gate], mon
     assert taken == [0]
 
 
+def fill(wire: Wire) -> list[Wire]:
+    """Two other connections, whose long predictions are being worked on."""
+    busy = [Wire(wire.port, wire.server) for _ in range(2)]
+    for one in busy:
+        one.send(request("POST", TARGET, body=LONG))
+    while wire.protocol.desk.load.in_flight < 2:
+        pass
+    return busy
+
+
 def check_full(answer: Reply) -> None:
     """It says that the service is full, and when to come back."""
     assert answer.status == 503
@@ -148,11 +150,7 @@ def test_a_full_service_refuses_at_a_glance_what_it_would_refuse_at_length(slow:
     wire, gate = slow
     gzipped, short = gzip.compress(LONG), gzip.compress(b"[[1,2,3]]")
     encoded = {"Content-Encoding": "gzip"}
-    busy = [Wire(wire.port, wire.server) for _ in range(2)]
-    for one in busy:
-        one.send(request("POST", TARGET, body=LONG))
-    while wire.protocol.desk.load.in_flight < 2:
-        pass
+    busy = fill(wire)
 
     at_length = ask(wire, request("POST", TARGET, {**encoded, "X-Request-Id": "0" * 32}, gzipped))
     at_a_glance = [ask(wire, request("POST", TARGET, encoded, gzipped)) for _ in range(3)]
@@ -240,11 +238,7 @@ def test_a_client_says_how_long_it_waits(slow: tuple[Wire, Gate]) -> None:
     """Its time is over in the queue: 504, and nothing was computed; odd values are refused, large ones are as none."""
     wire, gate = slow
     wire.protocol.desk.load._most_in_flight = 4
-    busy = [Wire(wire.port, wire.server) for _ in range(2)]
-    for one in busy:
-        one.send(request("POST", TARGET, body=LONG))
-    while wire.protocol.desk.load.in_flight < 2:
-        pass
+    busy = fill(wire)
 
     wire.send(request("POST", TARGET, {"X-Request-Timeout": "0.05"}, LONG))
     late = wire.reply()
