@@ -12,7 +12,7 @@ from typing import TypeVar
 LOOK_S = 0.25
 # Work that is longer as a rule keeps a refusal waiting for too long, and to be interrupted matters little to it.  A single
 # piece may be the machine's doing.
-LONG_S, PIECES = 0.008, 8
+LONG_S, PIECES = 0.005, 8
 
 Result = TypeVar("Result")
 
