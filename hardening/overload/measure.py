@@ -94,16 +94,19 @@ def overload(service: Service, kind: Kind, seconds: float, peak_s: float) -> Ove
         with (
             watching(lambda: _mib(service)) as mib,
             Probe(service.port, request("GET", "/livez"), LIVEZ_PAUSE_S, PATIENCE_S) as livez,
-            Probe(service.port, normal, NORMAL_PAUSE_S, PATIENCE_S) as normals,
         ):
-            time.sleep(QUIET_S)
+            with Probe(service.port, normal, NORMAL_PAUSE_S, PATIENCE_S) as before:
+                time.sleep(QUIET_S)
             began = time.monotonic()
-            offered = _offer(generators, plan).result()
-            ended = began + seconds
-            time.sleep(max(0.0, ended + AFTER_S - time.monotonic()))
+            offering = _offer(generators, plan)
+            time.sleep(seconds)
+            ended = time.monotonic()
+            with Probe(service.port, normal, NORMAL_PAUSE_S, PATIENCE_S) as after:
+                time.sleep(AFTER_S)
+            offered = offering.result()
         peaks = peak, _peak(generators, service, kind, best, peak_s)
-        quiet = p99_ms([one for one in normals.seen if one.at < began - 0.5])
-        back = back_to_normal_s(normals.seen, ended, NORMAL_TIMES * quiet + NORMAL_MORE_MS)
+        quiet = p99_ms(before.seen)
+        back = back_to_normal_s(after.seen, ended, NORMAL_TIMES * quiet + NORMAL_MORE_MS)
         under_load = [one for one in livez.seen if began <= one.at <= ended]
         turns = list(_turns(generators, service, kind, best, max(1, round(seconds / TURN_S))))
         return Overload(kind, peaks, plan.rate, offered, under_load, max(mib) - mib[0], quiet, back, turns)
