@@ -34,7 +34,7 @@ def _measured(options: argparse.Namespace, kind: Kind) -> Overload:
     with tempfile.TemporaryDirectory() as folder, on_cpu(LOAD_CPU):
         store = store_with_models(Path(folder), n_versions=1)
         with serving(store, workers=options.workers, cpu=SERVER_CPU) as service:
-            return overload(service, kind, options.seconds, options.peak_seconds)
+            return overload(service, kind, options.seconds, options.loop_seconds)
 
 
 def report(measured: Overload) -> str:
@@ -63,8 +63,10 @@ def report(measured: Overload) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m hardening.overload", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=60.0, help="of the overload")
-    parser.add_argument("--peak-seconds", type=float, default=5.0, help="of each closed loop")
+    parser.add_argument("--seconds", type=float, default=60.0, help="of the overload, and of both peaks")
+    parser.add_argument(
+        "--loop-seconds", type=float, default=5.0, help="of each closed loop that the best is chosen by"
+    )
     parser.add_argument("--workers", type=int, default=1, help="of the service; all share one CPU")
     parser.add_argument("--rows", type=int, default=2000, help="of a batch")
     parser.add_argument("--kinds", nargs="+", choices=sorted(KINDS), default=sorted(KINDS), help="of requests")

@@ -29,7 +29,7 @@ from hardening.overload.kinds import Kind
 # How many connections keep it busy differs: it is measured with the best of these.
 CONNECTIONS = (2, 4, 16)
 QUIET_S, AFTER_S, GRACE_S = 3.0, 6.0, 10.0
-# Of one turn under load, of the service's rest after it (see ``BatchScheduling``), and of the closed loop then.
+# Of one turn under load, of the service's rest after it (see ``InlineWork``), and of the closed loop then.
 TURN_S, REST_S, PEAK_TURN_S = 3.0, 0.75, 2.0
 LIVEZ_PAUSE_S, NORMAL_PAUSE_S = 0.05, 0.05
 PATIENCE_S = 5.0
@@ -84,13 +84,18 @@ class Overload:
         return statistics.median(turn.goodput for turn in self.turns)
 
 
-def overload(service: Service, kind: Kind, seconds: float, peak_s: float) -> Overload:
-    """Load it with one kind of request.  Raises OSError when nobody listens."""
+def overload(service: Service, kind: Kind, seconds: float, loop_s: float) -> Overload:
+    """Load it with one kind of request.
+
+    seconds: of the load, and of both peaks together.  loop_s: of each closed loop that the best is chosen by.  Raises OSError
+    when nobody listens.
+    """
     normal = post(f"/predict?model={SMALL}", b"[[%s]]" % b",".join([b"0.5"] * COLUMNS[SMALL]))
     with _generators() as generators:
-        _, best = max((_peak(generators, service, kind, n, peak_s), n) for n in CONNECTIONS)
-        # Anew: the figure that a loop was chosen by is too high as a rule, by what the machine did for it.
-        peak = _peak(generators, service, kind, best, peak_s)
+        _, best = max((_peak(generators, service, kind, n, loop_s), n) for n in CONNECTIONS)
+        # Anew, and with the one afterwards as long as the load: the best of some short ones is too high as a rule, by what
+        # the machine did for it.
+        peak = _peak(generators, service, kind, best, seconds / 2)
         time.sleep(1.0)
         plan = Plan(service.port, kind.request, kind.times * peak, seconds, grace_s=GRACE_S)
         with (
@@ -106,7 +111,7 @@ def overload(service: Service, kind: Kind, seconds: float, peak_s: float) -> Ove
             with Probe(service.port, normal, NORMAL_PAUSE_S, PATIENCE_S) as after:
                 time.sleep(AFTER_S)
             offered = offering.result()
-        peaks = peak, _peak(generators, service, kind, best, peak_s)
+        peaks = peak, _peak(generators, service, kind, best, seconds / 2)
         quiet = p99_ms(before.seen)
         back = back_to_normal_s(after.seen, ended, NORMAL_TIMES * quiet + NORMAL_MORE_MS)
         under_load = [one for one in livez.seen if began <= one.at <= ended]
