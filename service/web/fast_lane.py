@@ -135,6 +135,8 @@ class FastLane(GuardedProtocol):
                 answer = desk.one_row.answer(asks, body, self._began, request.headers, lines)
         elif request.keep_alive and desk.full_house is not None:
             answer = desk.full_house.answer(asks, body, self._began, request.path, request.headers, lines)
+            if answer is not None:
+                self.turns.give_back(len(body))
         if answer is None:
             return False
         self.server_state.total_requests += 1

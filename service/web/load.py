@@ -10,10 +10,11 @@ from typing import TypeVar
 
 from starlette.requests import ClientDisconnect
 
-from service.web.batch_scheduling import BatchScheduling
 from service.web.call import joined
 from service.web.errors import DeadlineExceeded, InvalidHeader, TemporaryReducedCapacity
+from service.web.inline_work import InlineWork
 from service.web.query import NUMBER
+from service.web.turns import Turns
 
 # They share the interpreter's lock with the event loop: more of them finish no sooner, and keep it waiting longer.
 THREADS = min(2, len(os.sched_getaffinity(0)))
@@ -33,10 +34,14 @@ class Load:
     most_in_flight: requests at most whose work runs in a thread or waits for one; the next is refused.
     deadline_s: how long such work may wait; what has not begun by then is never begun.
     most_connections: beyond these a new one gets nothing but health.  most_bytes: of bodies in memory.
+    threads: that work.  turns: of the requests that are answered at once.
     is_draining: the process has been told to stop.
     """
 
-    def __init__(self, most_in_flight: int, deadline_s: float, *, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(
+        self, most_in_flight: int, deadline_s: float, *, most_bytes: int = MOST_BYTES, threads: int = THREADS
+    ) -> None:
+        self.turns = Turns()
         self.most_connections: int | None = None
         self.is_draining = False
         self.in_flight = 0
@@ -44,8 +49,9 @@ class Load:
         self._deadline = round(deadline_s * NS)
         self._most_bytes = most_bytes
         self._bytes = 0
-        self._threads = asyncio.Semaphore(THREADS)
-        self._scheduling = BatchScheduling()
+        self._threads = asyncio.Semaphore(threads)
+        self._has_one_thread = threads == 1
+        self._inline = InlineWork()
 
     @property
     def is_full(self) -> bool:
@@ -69,7 +75,7 @@ class Load:
         self.check()
         self.in_flight += 1
         if self.is_full:
-            self._scheduling.full()
+            self._inline.full()
 
     def leave(self) -> None:
         """A request that was taken in is done with."""
@@ -86,10 +92,16 @@ class Load:
             self.leave()
 
     async def at_turn(
-        self, work: Callable[[], Result], *, expires: int | None = None, is_wanted: Callable[[], bool] = lambda: True
+        self,
+        work: Callable[[], Result],
+        *,
+        inline: Callable[[], Result | None] = lambda: None,
+        expires: int | None = None,
+        is_wanted: Callable[[], bool] = lambda: True,
     ) -> Result:
         """The result of ``work`` for a request that was taken in, done in a thread when its turn comes: first in, first out.
 
+        inline: the same for the loop itself, which does it where that is better (see ``InlineWork``); None: a thread has to.
         expires: by ``perf_counter_ns``, when the client gives up; the setting counts from now.
         Raises DeadlineExceeded when the turn came too late, and ClientDisconnect when it had to wait and is not wanted
         any more; neither begins the work.
@@ -101,10 +113,23 @@ class Load:
         try:
             if has_to_wait and not is_wanted():
                 raise ClientDisconnect
-            return await asyncio.to_thread(self._scheduling.timed, work)
+            if self._has_one_thread and self._inline.is_due:
+                if not has_to_wait:
+                    # Those that came with it do now: else the loop would do them all in one round.
+                    await asyncio.sleep(0)
+                result = self._done_inline(inline)
+                if result is not None:
+                    return result
+            return await asyncio.to_thread(self._inline.timed, work)
         finally:
-            self._scheduling.worked()
             self._threads.release()
+
+    def _done_inline(self, work: Callable[[], Result | None]) -> Result | None:
+        try:
+            return self._inline.timed(work)
+        finally:
+            # The loop looks at everything else now.
+            self.turns.begin()
 
     async def _turn(self, expires: int) -> None:
         try:

@@ -12,6 +12,7 @@ from service.web.call import Answer, Asks, Call
 from service.web.dialects.native import NativeDialect, no_memory
 from service.web.errors import PreparedProblem, problem_answer
 from service.web.full_house import FullHouse
+from service.web.inline_work import MOST_INLINE_BYTES
 from service.web.keys.gate import Gate
 from service.web.load import TIMEOUT, Load
 from service.web.one_row import OneRow
@@ -110,10 +111,17 @@ class PredictionDesk:
         """
         timeout_s = None if call.asks is None else call.asks.timeout_s
         expires = None if timeout_s is None else call.began + round(timeout_s * 1e9)
+
+        def whole() -> Call:
+            return call._replace(body=b"".join(parts))
+
         self._metrics.started()
         try:
             return await self.load.at_turn(
-                lambda: self._dialect.answer(call._replace(body=b"".join(parts))), expires=expires, is_wanted=is_wanted
+                lambda: self._dialect.answer(whole()),
+                inline=lambda: self._dialect.answer_at_once(whole(), MOST_INLINE_BYTES),
+                expires=expires,
+                is_wanted=is_wanted,
             )
         except ServiceError as error:
             return problem_answer(error, call.request_id, call.root_path)

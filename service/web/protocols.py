@@ -11,7 +11,6 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from service.web.fast_lane import FastLane
 from service.web.guarded_protocol import GuardedProtocol
 from service.web.prediction_desk import PredictionDesk
-from service.web.turns import Turns
 from service.web.watch import Watch
 
 log = logging.getLogger("logitd.web")
@@ -32,7 +31,7 @@ Base = TypeVar("Base", bound=GuardedProtocol)
 
 def fast_lane(desk: PredictionDesk) -> type[FastLane] | None:
     """The protocol class for ``uvicorn.Config(http=…)``; None, with a line in the log, for a uvicorn that is not known."""
-    return _for_desk(FastLane, desk, turns=Turns(), known_heads={}, known_asks={})
+    return _for_desk(FastLane, desk, turns=desk.load.turns, known_heads={}, known_asks={})
 
 
 def guarded(desk: PredictionDesk) -> type[GuardedProtocol] | None:

@@ -23,9 +23,17 @@ class Turns:
     """
 
     def __init__(self) -> None:
-        self.left = BYTES_A_TURN
+        self.begin()
         self._waiting: deque[tuple[int, Callable[[], None]]] = deque()
         self._n_bytes = 0
+
+    def begin(self) -> None:
+        """The loop has looked at everything else."""
+        self.left = BYTES_A_TURN
+
+    def give_back(self, n_bytes: int) -> None:
+        """So many bytes of a request were not read."""
+        self.left += n_bytes
 
     def take(self, n_bytes: int) -> None:
         """A request of so many bytes is answered."""
@@ -42,7 +50,7 @@ class Turns:
         return True
 
     def _next(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.left = BYTES_A_TURN
+        self.begin()
         while self._waiting and self.left > 0:
             n_bytes, go_on = self._waiting.popleft()
             self._n_bytes -= n_bytes

@@ -62,11 +62,14 @@ class NativeDialect:
         assert answer is not None
         return answer
 
-    def answer_at_once(self, call: Call) -> Answer | None:
-        """The same on the event loop, or None where it would hold the loop; ``answer`` does it then, in a thread."""
-        if len(call.body) > AT_ONCE_BYTES:
+    def answer_at_once(self, call: Call, most_bytes: int = AT_ONCE_BYTES) -> Answer | None:
+        """The same on the event loop, or None where it would hold the loop; ``answer`` does it then, in a thread.
+
+        most_bytes: of the body, inflated.
+        """
+        if len(call.body) > most_bytes:
             return None
-        return self._guarded(call, self._data_plane.resolve_loaded, self._parser, AT_ONCE_BYTES)
+        return self._guarded(call, self._data_plane.resolve_loaded, self._parser, most_bytes)
 
     def needs_thread(self, body: bytes) -> bool:
         """Whether ``answer_at_once`` leaves a gzip ``body`` open for what it says of its length."""
