@@ -34,6 +34,7 @@ def wire(request: pytest.FixtureRequest, app: FastAPI, monkeypatch: pytest.Monke
     if request.param == "in turn":
         monkeypatch.setattr(turns, "BYTES_A_TURN", 1)
     with on_wire(app) as wire:
+        wire.protocol.desk.load.turns.begin()
         yield wire
 
 

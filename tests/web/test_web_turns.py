@@ -18,9 +18,14 @@ BODY = json.dumps(GOOD).encode()
 TARGET = "/predict_proba?model=abc"
 
 
+@pytest.fixture(autouse=True)
+def short_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One request fills a turn; before there is an app, whose first turn is as short."""
+    monkeypatch.setattr(turns, "BYTES_A_TURN", 1)
+
+
 def test_a_busy_loop_looks_up_and_keeps_the_order(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
     """What comes on many connections at once is answered some at a time; two pieces that wait are parsed in order."""
-    monkeypatch.setattr(turns, "BYTES_A_TURN", 1)
     looks: list[int] = []
     take_turn = turns.Turns._next
 
@@ -48,7 +53,6 @@ def test_a_busy_loop_looks_up_and_keeps_the_order(app: FastAPI, monkeypatch: pyt
 
 def test_what_cannot_wait_is_answered_at_once(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
     """The memory for what waits is bounded: beyond it nobody waits, and nothing is lost."""
-    monkeypatch.setattr(turns, "BYTES_A_TURN", 1)
     monkeypatch.setattr(turns, "MOST_BYTES", 0)
     monkeypatch.setattr(turns.Turns, "_next", None)
     with on_wire(app) as wire:
@@ -58,9 +62,8 @@ def test_what_cannot_wait_is_answered_at_once(app: FastAPI, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("end", ["reset", "last word"])
-def test_who_leaves_while_it_waits_leaves_nothing(app: FastAPI, monkeypatch: pytest.MonkeyPatch, end: str) -> None:
+def test_who_leaves_while_it_waits_leaves_nothing(app: FastAPI, end: str) -> None:
     """A connection that ended before its turn is passed over; one that only said its last word gets its answer."""
-    monkeypatch.setattr(turns, "BYTES_A_TURN", 1)
     with on_wire(app) as wire:
         wire.send(request("POST", TARGET, body=BODY))
         wire.reply()
