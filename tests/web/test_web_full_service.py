@@ -20,6 +20,7 @@ from service.web import guarded_protocol
 from service.web.call import Answer, Call
 from service.web.dialects.native import NativeDialect
 from service.web.fast_lane import MOST_DROPPED
+from service.web.turns import BYTES_A_REQUEST
 from service.web.watch import LOOK_S
 
 pytest_plugins = ("served",)
@@ -153,7 +154,10 @@ def test_a_full_service_refuses_at_a_glance_what_it_would_refuse_at_length(slow:
     busy = fill(wire)
 
     at_length = ask(wire, request("POST", TARGET, {**encoded, "X-Request-Id": "0" * 32}, gzipped))
-    at_a_glance = [ask(wire, request("POST", TARGET, encoded, gzipped)) for _ in range(3)]
+    turns, whole = wire.protocol.desk.load.turns, request("POST", TARGET, encoded, gzipped)
+    left = turns.left
+    at_a_glance = [ask(wire, whole) for _ in range(3)]
+    taken = left - turns.left
     text = ask(wire, request("GET", "/metrics")).body.decode()
     others = [
         ask(wire, request("POST", TARGET, encoded, body)).status
@@ -161,6 +165,8 @@ def test_a_full_service_refuses_at_a_glance_what_it_would_refuse_at_length(slow:
     ]
     gate.is_open.set()
 
+    # What was not read takes nothing of the loop's turn.
+    assert taken == 3 * (BYTES_A_REQUEST + len(whole) - len(gzipped))
     assert at_length.status == 503
     for reply in at_a_glance:
         given_id = reply.headers["x-request-id"]
